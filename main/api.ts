@@ -1,0 +1,347 @@
+/**
+ * THE contract between the engine and whatever shows it: procedures, change events and
+ * data shapes, as schemas and types only. It is carried by oRPC over a WebSocket (web
+ * host), a MessagePort (desktop) or directly (command line). Pixels do not travel here:
+ * they come by the read-only route `/pixels/ITEM/PART`.
+ *
+ * Everything that crosses is validated at this door. Foreseeable trouble crosses as an
+ * EngineError, whole. Nothing has a time-out: work over a second returns a job.
+ */
+import { eventIterator, oc } from '@orpc/contract';
+import * as v from 'valibot';
+import type { Act } from './domain/annotation.ts';
+import { ERROR_CODES } from './domain/errors.ts';
+import type { ItemId } from './domain/item.ts';
+import type { Task } from './domain/schema.ts';
+
+const ItemIdShape = v.custom<ItemId>((x) => typeof x === 'string' && x.length > 0 && x.length <= 512);
+const TaskShape = v.picklist(['classify', 'classify-many'] as const satisfies readonly Task[]);
+const ActShape = v.picklist(['label', 'skip', 'flag', 'exclude', 'comment', 'retract'] as const satisfies readonly Act[]);
+const StateShape = v.picklist(['open', 'labelled', 'skipped', 'flagged', 'excluded']);
+const Count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const Path = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
+const Probability = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
+
+/** An accuracy and its exact (Clopper–Pearson) 95 % interval; `accuracy` is null when `n` is 0, and the interval then [0, 1]. */
+export const Interval = v.object({ n: Count, accuracy: v.nullable(Probability), low: Probability, high: Probability });
+
+export const ErrorShapeSchema = v.object({
+  code: v.picklist(ERROR_CODES),
+  message: v.string(),
+  hint: v.string(),
+  context: v.record(v.string(), v.any()),
+});
+
+export const SuggestionShape = v.object({
+  modelVersion: Count,
+  classes: v.array(v.string()),
+  probability: Probability,
+});
+
+export const PartView = v.variant('kind', [
+  v.object({
+    kind: v.literal('image'),
+    width: v.number(),
+    height: v.number(),
+    format: v.string(),
+    sizeBytes: v.number(),
+    path: v.string(),
+    /** The original is not where it was at import. */
+    missing: v.boolean(),
+  }),
+  v.object({ kind: v.literal('text'), text: v.string(), path: v.nullable(v.string()) }),
+  v.object({
+    kind: v.literal('numbers'),
+    values: v.record(v.string(), v.nullable(v.union([v.number(), v.string()]))),
+  }),
+]);
+
+export const ItemView = v.object({
+  id: ItemIdShape,
+  name: v.string(),
+  group: v.nullable(v.string()),
+  source: v.string(),
+  state: StateShape,
+  classes: v.nullable(v.array(v.string())),
+  parts: v.array(PartView),
+  comments: v.array(v.object({ text: v.string(), annotator: v.string(), at: v.number() })),
+});
+
+/** Why an item is asked: a code that the desk puts into words, and the numbers that go with it. */
+export const WhyShape = v.looseObject({
+  /** random, least-confidence, margin, entropy, typicality, margin-diverse, audit. */
+  code: v.string(),
+  contenders: v.optional(v.array(v.object({ class: v.string(), probability: v.number() }))),
+  /** p₁ − p₂. */
+  margin: v.optional(v.number()),
+  /** Share of the pool that is even more uncertain, in [0, 1]. */
+  shareCloser: v.optional(v.number()),
+  /** For typicality: how many open items this one stands for. */
+  clusterSize: v.optional(v.number()),
+});
+
+export const QueueEntryView = v.object({
+  item: ItemIdShape,
+  rank: v.number(),
+  score: v.number(),
+  strategy: v.string(),
+  modelVersion: v.nullable(Count),
+  seed: v.number(),
+  why: WhyShape,
+  /** Calibrated, in schema order; null before the first model version. */
+  probabilities: v.nullable(v.array(v.number())),
+  suggestion: v.nullable(SuggestionShape),
+  /** The suggestion is hidden until asked for: the item belongs to the audit set. */
+  blind: v.boolean(),
+  view: ItemView,
+});
+
+export const JobView = v.object({
+  id: v.string(),
+  kind: v.picklist(['import', 'encode', 'train', 'queue', 'simulate']),
+  state: v.picklist(['queued', 'running', 'done', 'failed', 'cancelled']),
+  /** In [0, 1], or null where the end is not known. */
+  progress: v.nullable(v.number()),
+  /** What it is at, as a code the desk puts into words: reading, fitting, embedding, training, choosing, simulating. */
+  stage: v.nullable(v.string()),
+  done: v.nullable(v.number()),
+  total: v.nullable(v.number()),
+  createdAt: v.number(),
+  endedAt: v.nullable(v.number()),
+  error: v.nullable(ErrorShapeSchema),
+  /** By kind; for an import {added, duplicates, problems, oracle}; for a run {version, promoted}. */
+  result: v.nullable(v.record(v.string(), v.any())),
+});
+
+export const GuaranteeShape = v.object({
+  alpha: v.number(),
+  delta: v.number(),
+  /** Null: nothing can be said yet; `needed` says how many more audit items would let it. */
+  threshold: v.nullable(v.number()),
+  settled: Count,
+  bound: v.nullable(v.number()),
+  auditSize: Count,
+  needed: v.nullable(Count),
+});
+
+export const StatusShape = v.object({
+  name: v.string(),
+  dir: v.string(),
+  task: TaskShape,
+  classes: v.array(v.string()),
+  schemaVersion: Count,
+  simulated: v.boolean(),
+  items: Count,
+  labelled: Count,
+  skipped: Count,
+  flagged: Count,
+  excluded: Count,
+  open: Count,
+  perClass: v.record(v.string(), Count),
+  modelVersion: v.nullable(Count),
+  audit: Interval,
+  /** Share of asked items that go to the audit set. */
+  auditShare: Probability,
+  settled: Count,
+  uncertain: Count,
+  guarantee: v.nullable(GuaranteeShape),
+  /** The strategy that chooses now and why, e.g. {code: 'cold-start', classesMissing: 1}. */
+  policy: v.nullable(v.looseObject({ strategy: v.string(), code: v.string() })),
+  labelsSinceTraining: Count,
+  /** Labels after which the model is trained again. */
+  trainAfter: Count,
+  problems: Count,
+  canUndo: v.boolean(),
+  canRedo: v.boolean(),
+  today: v.object({ labels: Count, medianMs: v.nullable(v.number()) }),
+  encoder: v.nullable(v.object({ version: Count, kind: v.string(), dims: Count, fittedOn: Count })),
+  /** What this machine computes on: 'cpu'. */
+  device: v.string(),
+  jobs: v.array(JobView),
+});
+
+export const VersionView = v.object({
+  version: Count,
+  createdAt: v.number(),
+  live: v.boolean(),
+  /** promoted: was live at some time; held: measured worse on the audit set; */
+  state: v.picklist(['live', 'promoted', 'held']),
+  labels: Count,
+  /** On the audit set as it was when the version was made. */
+  audit: Interval,
+  /** On today's audit set: versions compare on these. */
+  auditNow: Interval,
+  macroF1: v.nullable(v.number()),
+  ece: v.nullable(v.number()),
+  crossValidated: v.nullable(v.number()),
+  seed: v.number(),
+  encoder: Count,
+  snapshot: v.string(),
+  sizeBytes: v.number(),
+  sha256: v.string(),
+  /** Why it was or was not promoted, e.g. {code: 'first'}, {code: 'not-worse', …}, {code: 'worse', …}. */
+  decision: v.looseObject({ code: v.string() }),
+  perClass: v.array(v.object({ class: v.string(), n: Count, recall: v.nullable(v.number()), precision: v.nullable(v.number()) })),
+});
+
+export const MappingShape = v.object({
+  text: v.optional(v.string()),
+  image: v.optional(v.string()),
+  numbers: v.optional(v.union([v.literal('auto'), v.array(v.string())])),
+  id: v.optional(v.string()),
+  group: v.optional(v.string()),
+  label: v.optional(v.string()),
+});
+
+export const ImportOptions = v.object({
+  sources: v.pipe(v.array(Path), v.minLength(1)),
+  mapping: v.optional(MappingShape, {}),
+  labelsFromFolders: v.optional(v.boolean(), false),
+  /** `given`: they become annotations by “import”. `oracle`: kept aside for simulations. `none`: not read. */
+  labels: v.optional(v.picklist(['given', 'oracle', 'none']), 'none'),
+});
+
+export const PreviewShape = v.object({
+  /** folder, images, texts, table, mixed. */
+  kind: v.string(),
+  columns: v.array(v.object({ name: v.string(), samples: v.array(v.string()), guess: v.nullable(v.string()) })),
+  rows: v.array(
+    v.object({ name: v.string(), source: v.string(), group: v.nullable(v.string()), label: v.nullable(v.array(v.string())), parts: v.array(PartView) }),
+  ),
+  /** Labels found, most frequent first (folders' names or the label column), at most 50. */
+  labels: v.array(v.string()),
+  problems: v.array(v.object({ source: v.string(), code: v.string(), message: v.string(), hint: v.string() })),
+});
+
+export const AnnotationInput = v.object({
+  item: ItemIdShape,
+  act: v.picklist(['label', 'skip', 'flag', 'exclude', 'comment']),
+  classes: v.optional(v.array(v.string())),
+  text: v.optional(v.pipe(v.string(), v.maxLength(10_000))),
+  annotator: v.pipe(v.string(), v.minLength(1), v.maxLength(200)),
+  durationMs: v.pipe(v.number(), v.minValue(0)),
+  suggestion: v.optional(v.nullable(SuggestionShape)),
+  suggestionVisible: v.optional(v.boolean(), false),
+});
+
+export const AnnotationView = v.object({
+  sequence: Count,
+  item: ItemIdShape,
+  act: ActShape,
+  classes: v.nullable(v.array(v.string())),
+  text: v.nullable(v.string()),
+  retracts: v.nullable(Count),
+  annotator: v.string(),
+  at: v.number(),
+  durationMs: v.number(),
+});
+
+/** What changed; a window refetches what it shows of it. */
+export const ChangeEvent = v.object({
+  kind: v.picklist(['project', 'items', 'annotations', 'queue', 'jobs', 'versions', 'hello']),
+});
+
+const DirEntry = v.object({ name: v.string(), path: v.string(), kind: v.picklist(['folder', 'file']), project: v.boolean() });
+
+export const contract = {
+  desk: {
+    /** What is open, if anything, and where new projects would go. */
+    state: oc.output(
+      v.object({ version: v.string(), host: v.picklist(['web', 'desktop', 'cli']), project: v.nullable(Path), home: v.string() }),
+    ),
+    create: oc
+      .input(v.object({ dir: Path, name: v.optional(v.string()), task: v.optional(TaskShape, 'classify'), classes: v.array(v.string()) }))
+      .output(StatusShape),
+    open: oc.input(v.object({ dir: Path })).output(StatusShape),
+    /** A folder's sub-folders and importable files, for hosts that have no native dialog. */
+    browse: oc
+      .input(v.object({ dir: v.optional(Path) }))
+      .output(v.object({ dir: v.string(), parent: v.nullable(v.string()), entries: v.array(DirEntry), truncated: v.boolean() })),
+  },
+  status: oc.output(StatusShape),
+  schema: {
+    addClass: oc.input(v.object({ name: v.string() })).output(StatusShape),
+  },
+  imports: {
+    /** The first ten rows as they would be imported, before a project exists. */
+    preview: oc.input(ImportOptions).output(PreviewShape),
+    start: oc.input(ImportOptions).output(v.object({ job: v.string() })),
+    problems: oc.output(
+      v.array(v.object({ job: v.string(), source: v.string(), code: v.string(), message: v.string(), hint: v.string() })),
+    ),
+  },
+  items: {
+    get: oc.input(v.object({ item: ItemIdShape })).output(ItemView),
+    list: oc
+      .input(
+        v.object({
+          state: v.optional(StateShape),
+          search: v.optional(v.string()),
+          after: v.optional(Count, 0),
+          limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(500)), 100),
+        }),
+      )
+      .output(v.object({ items: v.array(ItemView), next: v.nullable(Count) })),
+    /** The most similar labelled items, by cosine of embeddings. */
+    similar: oc
+      .input(v.object({ item: ItemIdShape, count: v.optional(Count, 3) }))
+      .output(v.array(v.object({ similarity: v.number(), view: ItemView }))),
+  },
+  queue: {
+    /** The next items to ask, best first; the first ones never change places under the annotator. */
+    next: oc.input(v.object({ count: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(200)), 8) })).output(v.array(QueueEntryView)),
+  },
+  annotations: {
+    /** Returns only after the act is on disk. */
+    add: oc.input(AnnotationInput).output(AnnotationView),
+    undo: oc.input(v.object({ annotator: v.string() })).output(AnnotationView),
+    redo: oc.input(v.object({ annotator: v.string() })).output(AnnotationView),
+    history: oc
+      .input(v.object({ item: v.optional(ItemIdShape), before: v.optional(Count), limit: v.optional(Count, 100) }))
+      .output(v.array(AnnotationView)),
+  },
+  versions: {
+    list: oc.output(v.array(VersionView)),
+    promote: oc.input(v.object({ version: Count })).output(v.array(VersionView)),
+    rollback: oc.output(v.array(VersionView)),
+  },
+  training: {
+    start: oc.output(v.object({ job: v.string() })),
+  },
+  evidence: {
+    /** One point per model version, by labels. */
+    curve: oc.output(
+      v.array(v.object({ version: Count, labels: Count, audit: Interval, crossValidated: v.nullable(v.number()), promoted: v.boolean() })),
+    ),
+    guarantee: oc
+      .input(v.object({ alpha: v.pipe(v.number(), v.minValue(0.001), v.maxValue(0.5)), delta: v.pipe(v.number(), v.minValue(0.001), v.maxValue(0.5)) }))
+      .output(GuaranteeShape),
+  },
+  encoders: {
+    list: oc.output(
+      v.array(
+        v.object({ version: Count, kind: v.string(), dims: Count, fittedOn: Count, live: v.boolean(), createdAt: v.number(), imported: v.boolean() }),
+      ),
+    ),
+  },
+  jobs: {
+    list: oc.output(v.array(JobView)),
+    cancel: oc.input(v.object({ job: v.string() })).output(JobView),
+  },
+  /** First `hello`, then one event for each change, until the window goes away. */
+  changes: oc.output(eventIterator(ChangeEvent)),
+};
+
+export type Status = v.InferOutput<typeof StatusShape>;
+export type QueueEntry = v.InferOutput<typeof QueueEntryView>;
+export type ItemViewData = v.InferOutput<typeof ItemView>;
+export type PartViewData = v.InferOutput<typeof PartView>;
+export type JobData = v.InferOutput<typeof JobView>;
+export type VersionData = v.InferOutput<typeof VersionView>;
+export type AnnotationData = v.InferOutput<typeof AnnotationView>;
+export type AnnotationInputData = v.InferInput<typeof AnnotationInput>;
+export type ImportOptionsData = v.InferOutput<typeof ImportOptions>;
+export type PreviewData = v.InferOutput<typeof PreviewShape>;
+export type Change = v.InferOutput<typeof ChangeEvent>;
+export type GuaranteeData = v.InferOutput<typeof GuaranteeShape>;
+export type IntervalData = v.InferOutput<typeof Interval>;
