@@ -1,0 +1,137 @@
+/**
+ * Reading and writing ONNX files: what a model takes and gives, its metadata, its opset.
+ * A model is only ever its own bytes: one that points to data in other files is refused,
+ * wherever in the file the pointer hides (initializers, attributes, subgraphs, functions),
+ * because such a pointer can name any file of the machine (CVE-2026-34446, -34447).
+ */
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import {
+  type FunctionProto,
+  type GraphProto,
+  type ModelProto,
+  ModelProtoSchema,
+  type NodeProto,
+  StringStringEntryProtoSchema,
+  type TensorProto,
+  TensorProto_DataLocation,
+  type ValueInfoProto,
+} from 'onnx-buf';
+import { EngineError } from '../domain/errors.ts';
+import { type Dim, dtypeOf, type TensorInfo } from './tensor.ts';
+
+/** A parsed ONNX file. `inputs` are those a caller must feed: initializers are not among them. */
+export interface OnnxModel {
+  proto: ModelProto;
+  graph: GraphProto;
+  inputs: TensorInfo[];
+  outputs: TensorInfo[];
+  /** Version of the standard operators. */
+  opset: number;
+  metadata: Record<string, string>;
+}
+
+/** Parses an ONNX file. Errors: `encoder-invalid` for bytes that are no model, or one with external data. */
+export function readModel(bytes: Uint8Array): OnnxModel {
+  let proto: ModelProto;
+  try {
+    proto = fromBinary(ModelProtoSchema, bytes);
+  } catch (cause) {
+    throw notAModel(cause);
+  }
+  const graph = proto.graph;
+  if (!graph || graph.node.length + graph.initializer.length === 0 || graph.output.length === 0) throw notAModel();
+  refuseExternalData(proto);
+  const constants = new Set(graph.initializer.map((tensor) => tensor.name));
+  const standard = proto.opsetImport.find((entry) => entry.domain === '' || entry.domain === 'ai.onnx');
+  return {
+    proto,
+    graph,
+    inputs: graph.input.filter((value) => !constants.has(value.name)).map(tensorInfo),
+    outputs: graph.output.map(tensorInfo),
+    opset: Number(standard?.version ?? 1n),
+    metadata: Object.fromEntries(proto.metadataProps.map((entry) => [entry.key, entry.value])),
+  };
+}
+
+/** The file of a model: bytes that `readModel` reads back. */
+export function writeModel(proto: ModelProto): Uint8Array {
+  return toBinary(ModelProtoSchema, proto);
+}
+
+/** The same model with these metadata entries added or replaced. */
+export function withMetadata(bytes: Uint8Array, metadata: Record<string, string>): Uint8Array {
+  const { proto, metadata: before } = readModel(bytes);
+  proto.metadataProps = metadataEntries({ ...before, ...metadata });
+  return writeModel(proto);
+}
+
+/** Metadata as the file holds it, sorted by key so that equal models have equal bytes. */
+export function metadataEntries(metadata: Record<string, string>): ModelProto['metadataProps'] {
+  return Object.keys(metadata)
+    .sort()
+    .map((key) => create(StringStringEntryProtoSchema, { key, value: metadata[key] }));
+}
+
+function tensorInfo(value: ValueInfoProto): TensorInfo {
+  const type = value.type?.value;
+  if (type?.case !== 'tensorType') return { name: value.name, dtype: 'other', dims: [] };
+  const dims = (type.value.shape?.dim ?? []).map((dim): Dim => {
+    if (dim.value.case === 'dimValue') return Number(dim.value.value);
+    return dim.value.case === 'dimParam' && dim.value.value !== '' ? dim.value.value : null;
+  });
+  return { name: value.name, dtype: dtypeOf(type.value.elemType), dims };
+}
+
+function notAModel(cause?: unknown): EngineError {
+  return new EngineError(
+    'encoder-invalid',
+    'This file is not a readable ONNX model.',
+    'Choose a file that was exported as ONNX, and copy it again if it may be damaged.',
+    {},
+    cause,
+  );
+}
+
+function refuseExternalData(proto: ModelProto): void {
+  const checkTensor = (tensor: TensorProto | undefined) => {
+    if (!tensor) return;
+    if (tensor.dataLocation !== TensorProto_DataLocation.EXTERNAL && tensor.externalData.length === 0) return;
+    throw new EngineError(
+      'encoder-invalid',
+      `The model keeps the tensor “${tensor.name}” in another file.`,
+      'Export the model as one single file, without external data.',
+      { tensor: tensor.name },
+    );
+  };
+  const checkNodes = (nodes: readonly NodeProto[]) => nodes.forEach((node) => checkAttributes(node.attribute));
+  const checkAttributes = (attributes: NodeProto['attribute']) => {
+    for (const attribute of attributes) {
+      checkTensor(attribute.t);
+      attribute.tensors.forEach(checkTensor);
+      for (const sparse of [attribute.sparseTensor, ...attribute.sparseTensors]) {
+        checkTensor(sparse?.values);
+        checkTensor(sparse?.indices);
+      }
+      for (const graph of [attribute.g, ...attribute.graphs]) checkGraph(graph);
+    }
+  };
+  const checkGraph = (graph: GraphProto | undefined) => {
+    if (!graph) return;
+    graph.initializer.forEach(checkTensor);
+    for (const sparse of graph.sparseInitializer) {
+      checkTensor(sparse.values);
+      checkTensor(sparse.indices);
+    }
+    checkNodes(graph.node);
+  };
+  const checkFunction = (fn: FunctionProto) => {
+    checkNodes(fn.node);
+    checkAttributes(fn.attributeProto);
+  };
+  checkGraph(proto.graph);
+  proto.functions.forEach(checkFunction);
+  for (const training of proto.trainingInfo) {
+    checkGraph(training.initialization);
+    checkGraph(training.algorithm);
+  }
+}
