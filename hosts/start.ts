@@ -1,0 +1,73 @@
+/**
+ * `npm start [DIR]`: builds the desk where its sources changed, makes sure there is a
+ * project to show (the built-in sample when no folder is named), and opens it: in the
+ * desktop window where Electron is installed, else in the browser from a loopback host.
+ * Owns no logic of its own; every step is a command that can be run alone.
+ */
+import envPaths from 'env-paths';
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from './build.ts';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const CLI = join(ROOT, 'hosts/cli.ts');
+
+const ELECTRON_BINARIES: Partial<Record<NodeJS.Platform, string>> = {
+  linux: 'electron',
+  win32: 'electron.exe',
+  darwin: 'Electron.app/Contents/MacOS/Electron',
+};
+
+/** Electron's binary, or null where it was never fetched. */
+function findElectron(): string | null {
+  const name = ELECTRON_BINARIES[process.platform];
+  const dist = process.env.ELECTRON_OVERRIDE_DIST_PATH ?? join(ROOT, 'node_modules/electron/dist');
+  const binary = name === undefined ? null : join(dist, name);
+  return binary !== null && existsSync(binary) ? binary : null;
+}
+
+/** Runs a program in the foreground and gives its exit code; Ctrl-C and kill reach it. */
+function foreground(file: string, args: string[]): Promise<number> {
+  const child = spawn(file, args, { stdio: 'inherit' });
+  const pass = (signal: NodeJS.Signals) => {
+    if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
+  };
+  process.on('SIGINT', pass).on('SIGTERM', pass).on('SIGHUP', pass);
+  return new Promise((done, fail) => {
+    child.on('error', fail);
+    child.on('exit', (code, signal) => {
+      process.off('SIGINT', pass).off('SIGTERM', pass).off('SIGHUP', pass);
+      done(code ?? (signal === 'SIGINT' || signal === 'SIGTERM' ? 0 : 1));
+    });
+  });
+}
+
+async function start(argv: string[]): Promise<number> {
+  const options = argv.filter((argument) => argument.startsWith('--'));
+  const folders = argv.filter((argument) => !argument.startsWith('--'));
+  if (folders.length > 1 || options.some((option) => option !== '--no-open')) {
+    process.stderr.write('Usage: npm start [-- PROJECT-FOLDER] [--no-open]\n');
+    return 2;
+  }
+  const electron = existsSync(join(ROOT, 'electron/shell.ts')) ? findElectron() : null;
+  const built = await build(electron === null ? 'desk' : 'desktop');
+  if (built !== 0) return built;
+
+  let project = folders[0] === undefined ? null : resolve(folders[0]);
+  if (project === null) {
+    project = join(envPaths('marginalia', { suffix: '' }).data, 'sample');
+    if (!existsSync(join(project, 'project.sqlite'))) {
+      process.stderr.write(`Making the sample project (simulated cells) in ${project} …\n`);
+      const made = await foreground(process.execPath, [...process.execArgv, CLI, 'sample', project]);
+      if (made !== 0) return made;
+    }
+  }
+  if (electron !== null) return foreground(electron, [ROOT, project]);
+  process.stderr.write('Electron is not installed here, so the desk opens in the browser instead.\n');
+  const open = options.includes('--no-open') ? [] : ['--open'];
+  return foreground(process.execPath, [...process.execArgv, CLI, 'serve', project, ...open]);
+}
+
+process.exitCode = await start(process.argv.slice(2));
