@@ -1,0 +1,163 @@
+/**
+ * The guarantee: the largest set of pool items, taken from the most confident down, whose
+ * suggested labels are wrong at most a share `alpha` of the time, with probability at
+ * least 1 − `delta` over the drawing of the audit set (Learn then Test, Angelopoulos et
+ * al. 2021: fixed-sequence testing over descending confidence thresholds).
+ *
+ * Thresholds come from the confidences of audit and pool together, never from which audit
+ * answers were right. Each is tested twice, exactly: a binomial tail for the error rate of
+ * items like these, and a hypergeometric one for the very items that lie in this pool.
+ * It holds for items drawn like the audit set; drift or a changed model voids it.
+ */
+import { EngineError, assert } from '../domain/errors.ts';
+import { binomialAtMost, hypergeometricAtMost, upperBound } from './binomial.ts';
+
+export interface GuaranteeInput {
+  /** The top probability of each audit item under the model in question. */
+  auditConfidence: ArrayLike<number>;
+  /** Whether the model's suggestion for it is the expert's label. */
+  auditCorrect: ArrayLike<boolean | number>;
+  /** The top probability of each pool item. */
+  poolConfidence: ArrayLike<number>;
+  alpha: number;
+  delta: number;
+}
+
+export interface Guarantee {
+  alpha: number;
+  delta: number;
+  /** Pool items at or above it are settled; null when nothing can be promised. */
+  threshold: number | null;
+  /** How many pool items are settled. */
+  settled: number;
+  /** Exact upper bound of the settled items' error rate at level `delta`; 1 when none is. */
+  bound: number;
+  auditSize: number;
+  /** Audit items at or above the threshold, and how many of them were wrong. */
+  auditSettled: number;
+  auditErrors: number;
+  /** About how many more audit items until something can be promised: 0 = now; null = not at this accuracy. */
+  needed: number | null;
+}
+
+/** The smallest audit set that could promise anything: with no error among m, (1 − α)^m ≤ δ. */
+export function smallestAudit(alpha: number, delta: number): number {
+  return Math.max(1, Math.ceil(Math.log(delta) / Math.log1p(-alpha) - 1e-12));
+}
+
+/** Exact p-value of “more than `alpha` of these are wrong”, for the error rate and for this pool's own items. */
+export function riskPValue(errors: number, tested: number, poolItems: number, alpha: number): number {
+  const rate = binomialAtMost(errors, tested, alpha);
+  const tooMany = Math.floor(alpha * poolItems + 1e-9) + 1;
+  if (tooMany > poolItems) return rate;
+  return Math.max(rate, hypergeometricAtMost(errors, poolItems + tested, tooMany + errors, tested));
+}
+
+/** Finds the settled set. An empty audit set gives no threshold; cost O((audit + pool) log). Errors: `input-invalid` for levels outside (0, 1). */
+export function findGuarantee(input: GuaranteeInput): Guarantee {
+  const { alpha, delta } = input;
+  if (!(alpha > 0 && alpha < 1 && delta > 0 && delta < 1)) {
+    throw new EngineError(
+      'input-invalid',
+      'Alpha and delta are shares between 0 and 1.',
+      'Choose, for example, alpha 0.05 and delta 0.1.',
+      { alpha, delta },
+    );
+  }
+  const n = input.auditConfidence.length;
+  assert(input.auditCorrect.length === n, `${n} audit answers`, input.auditCorrect.length);
+  const audit = Array.from({ length: n }, (_, i) => i).sort(
+    (a, b) => input.auditConfidence[b] - input.auditConfidence[a],
+  );
+  const pool = Float64Array.from(input.poolConfidence).sort().reverse();
+  const smallest = smallestAudit(alpha, delta);
+
+  const tests: { threshold: number; settled: number; tested: number; errors: number }[] = [];
+  let settled = 0;
+  let tested = 0;
+  let errors = 0;
+  for (const threshold of thresholds(
+    audit.map((i) => input.auditConfidence[i]),
+    pool,
+    n,
+    smallest,
+  )) {
+    while (settled < pool.length && pool[settled] >= threshold) settled++;
+    while (tested < n && input.auditConfidence[audit[tested]] >= threshold) {
+      if (!input.auditCorrect[audit[tested]]) errors++;
+      tested++;
+    }
+    tests.push({ threshold, settled, tested, errors });
+  }
+
+  let last = null;
+  for (const test of tests) {
+    if (riskPValue(test.errors, test.tested, test.settled, alpha) > delta) break;
+    last = test;
+  }
+  if (last === null || last.settled === 0) {
+    const none = { threshold: null, settled: 0, bound: 1, auditSettled: 0, auditErrors: 0 };
+    return { alpha, delta, ...none, auditSize: n, needed: missing(tests, n, smallest, alpha, delta) };
+  }
+  const bound = upperBound(last.errors, last.tested, delta);
+  return {
+    alpha,
+    delta,
+    threshold: last.threshold,
+    settled: last.settled,
+    bound,
+    auditSize: n,
+    auditSettled: last.tested,
+    auditErrors: last.errors,
+    needed: 0,
+  };
+}
+
+/** Descending thresholds at about two hundred steps of the joined confidences. The first lies where enough audit items to pass are expected (the mean plus two deviations), since a test that cannot pass would end the sequence. */
+function thresholds(auditDescending: number[], pool: Float64Array, n: number, smallest: number): number[] {
+  const all = Float64Array.from([...auditDescending, ...pool])
+    .sort()
+    .reverse();
+  if (all.length === 0 || n === 0) return [];
+  const startShare = Math.min(1, (smallest + 2 * Math.sqrt(smallest)) / n);
+  const start = Math.max(1, Math.ceil(startShare * all.length));
+  const step = Math.max(1, Math.floor(all.length / 200));
+  const found: number[] = [];
+  for (let count = start; ; count += step) {
+    const threshold = all[Math.min(count, all.length) - 1];
+    if (found.at(-1) !== threshold) found.push(threshold);
+    if (count >= all.length) return found;
+  }
+}
+
+/** A forecast, not a promise: at each threshold, the audit size at which today's error share would pass. */
+function missing(
+  tests: { settled: number; tested: number; errors: number }[],
+  n: number,
+  smallest: number,
+  alpha: number,
+  delta: number,
+): number | null {
+  if (n < smallest) return smallest - n;
+  let best: number | null = null;
+  for (const { tested, errors, settled } of tests) {
+    if (tested === 0 || errors / tested >= alpha) continue;
+    let low = Math.max(tested, smallest);
+    let high = low;
+    const passes = (m: number) => riskPValue(Math.ceil((errors / tested) * m), m, settled, alpha) <= delta;
+    while (!passes(high)) {
+      low = high;
+      high *= 2;
+      if (high > 1_000_000) break;
+    }
+    if (high > 1_000_000) continue;
+    while (high - low > 1) {
+      const middle = Math.floor((low + high) / 2);
+      if (passes(middle)) high = middle;
+      else low = middle;
+    }
+    const needed = Math.max(1, Math.ceil((high / tested) * n) - n);
+    if (best === null || needed < best) best = needed;
+  }
+  return best;
+}
