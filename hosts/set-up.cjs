@@ -60,7 +60,7 @@ function isInSync(wantedJson, installedJson) {
 /** Where `npm` is: the one that runs this script if any, else the one on the path. */
 function npmCommand() {
   const running = process.env.npm_execpath;
-  if (running && /^npm/.test(basename(running)) && existsSync(running)) {
+  if (running && basename(running).startsWith('npm') && existsSync(running)) {
     return { file: process.execPath, args: [running], shell: false };
   }
   return process.platform === 'win32'
