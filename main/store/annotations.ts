@@ -1,0 +1,376 @@
+/**
+ * Annotations: appended, hash-chained, and on disk before `append` returns. Undo appends
+ * a retraction of the annotator's latest standing act; redo appends a retraction of that
+ * retraction, so that the act stands again with the time and the words it was made with
+ * and no decision is counted twice. Both are read off the record, not off a list in
+ * memory: they have no limit and go on after a restart. A new act ends what can be redone.
+ */
+import {
+  ACTS,
+  annotationHash,
+  FIRST_HASH,
+  resolve,
+  type Act,
+  type Annotation,
+  type AnnotationDraft,
+  type Suggestion,
+} from '../domain/annotation.ts';
+import { EngineError } from '../domain/errors.ts';
+import type { ItemId } from '../domain/item.ts';
+import type { LabelSchema } from '../domain/schema.ts';
+import type { Db } from './connection.ts';
+import { assertFull, fromJson } from './connection.ts';
+import type { Role, StateKeeper, Tally } from './counters.ts';
+
+/** Who labels that came with imported files are by. */
+export const IMPORTER = 'import';
+
+export interface AnnotationRow {
+  sequence: number;
+  item: string;
+  act: string;
+  classes: string | null;
+  text: string | null;
+  retracts: number | null;
+  annotator: string;
+  at: number;
+  duration_ms: number;
+  suggestion: string | null;
+  suggestion_visible: number;
+  schema_version: number;
+  previous_hash: string;
+  hash: string;
+}
+
+/** A stored row as the domain's annotation. */
+export function annotationOf(row: AnnotationRow): Annotation {
+  return {
+    sequence: row.sequence,
+    item: row.item as ItemId,
+    act: row.act as Act,
+    classes: row.classes === null ? null : fromJson<string[]>(row.classes),
+    text: row.text,
+    retracts: row.retracts,
+    annotator: row.annotator,
+    at: row.at,
+    durationMs: row.duration_ms,
+    suggestion: row.suggestion === null ? null : fromJson<Suggestion>(row.suggestion),
+    suggestionVisible: row.suggestion_visible === 1,
+    schemaVersion: row.schema_version,
+    previousHash: row.previous_hash,
+    hash: row.hash,
+  };
+}
+
+/** How a suggestion is written: one spelling for one value, so that every changed byte shows. */
+export function suggestionJson(s: Suggestion): string {
+  return JSON.stringify({ modelVersion: s.modelVersion, classes: s.classes, probability: s.probability });
+}
+
+export interface AnnotationReader {
+  /** One act by its sequence number, or null. */
+  get(sequence: number): Annotation | null;
+  /** An item's acts, oldest first. */
+  ofItem(item: ItemId): Annotation[];
+  /** All acts, newest first, those before `before`. */
+  latest(options?: { before?: number; limit?: number }): Annotation[];
+  /** All acts in order, one at a time: nothing else may be asked of this connection meanwhile. */
+  all(): IterableIterator<Annotation>;
+  /** The last act's number and hash; 0 and 64 zeros for none. */
+  head(): { sequence: number; hash: string };
+  /** The act that `undo` would take back, or null. */
+  undoable(annotator: string): Annotation | null;
+  /** The act that `redo` would let stand again, or null. */
+  redoable(annotator: string): Annotation | null;
+  /** Labels by people since `at` (ms), and the median of the time they took; null for none. */
+  pace(at: number): { labels: number; medianMs: number | null };
+}
+
+export interface AnnotationWriter extends AnnotationReader {
+  /** Records one act; on disk when it returns. Errors: `annotation-invalid`, `class-unknown`, `item-unknown`, `disk-full`, `io-failed`. */
+  append(draft: AnnotationDraft): Annotation;
+  /** Takes back the annotator's latest standing act; returns the retraction. Errors: `nothing-to-undo`. */
+  undo(by: { annotator: string }): Annotation;
+  /** Lets the act last undone stand again; returns the retraction of the retraction. Errors: `nothing-to-redo`. */
+  redo(by: { annotator: string }): Annotation;
+}
+
+const COLUMNS =
+  'sequence, item, act, classes, text, retracts, annotator, at, duration_ms, suggestion, suggestion_visible, schema_version, previous_hash, hash';
+
+/** An act stands unless it is retracted by a retraction that stands; a retraction of a retraction always stands. */
+const STANDS = `NOT EXISTS (SELECT 1 FROM annotations r WHERE r.retracts = a.sequence
+  AND NOT EXISTS (SELECT 1 FROM annotations rr WHERE rr.retracts = r.sequence))`;
+
+/** Reads acts from any connection. */
+export function createAnnotationReader(db: Db): AnnotationReader {
+  const one = db.prepare<[number], AnnotationRow>(`SELECT ${COLUMNS} FROM annotations WHERE sequence = ?`);
+  const ofItem = db.prepare<[string], AnnotationRow>(
+    `SELECT ${COLUMNS} FROM annotations WHERE item = ? ORDER BY sequence`,
+  );
+  const latest = db.prepare<[number, number], AnnotationRow>(
+    `SELECT ${COLUMNS} FROM annotations WHERE sequence < ? ORDER BY sequence DESC LIMIT ?`,
+  );
+  const all = db.prepare<[], AnnotationRow>(`SELECT ${COLUMNS} FROM annotations ORDER BY sequence`);
+  const head = db.prepare<[], { sequence: number; hash: string }>(
+    'SELECT sequence, hash FROM annotations ORDER BY sequence DESC LIMIT 1',
+  );
+  const undoable = db.prepare<[string], AnnotationRow>(
+    `SELECT ${COLUMNS} FROM annotations a WHERE annotator = ? AND act <> 'retract' AND ${STANDS} ORDER BY sequence DESC LIMIT 1`,
+  );
+  const redoable = db.prepare<[{ annotator: string }], AnnotationRow>(
+    `SELECT ${COLUMNS} FROM annotations WHERE sequence = (
+       SELECT a.retracts FROM annotations a JOIN annotations t ON t.sequence = a.retracts
+       WHERE a.annotator = @annotator AND a.act = 'retract' AND t.act <> 'retract'
+         AND a.sequence > (SELECT coalesce(max(sequence), 0) FROM annotations WHERE annotator = @annotator AND act <> 'retract')
+         AND NOT EXISTS (SELECT 1 FROM annotations rr WHERE rr.retracts = a.sequence)
+       ORDER BY a.sequence DESC LIMIT 1)`,
+  );
+  const durations = db
+    .prepare<[number, string], number>(
+      `SELECT duration_ms FROM annotations a WHERE at >= ? AND act = 'label' AND annotator <> ? AND ${STANDS} ORDER BY duration_ms`,
+    )
+    .pluck();
+  const orNull = (row: AnnotationRow | undefined) => (row ? annotationOf(row) : null);
+  return {
+    get: (sequence) => orNull(one.get(sequence)),
+    ofItem: (item) => ofItem.all(item).map(annotationOf),
+    latest: ({ before = Number.MAX_SAFE_INTEGER, limit = 100 } = {}) => latest.all(before, limit).map(annotationOf),
+    *all() {
+      for (const row of all.iterate()) yield annotationOf(row);
+    },
+    head: () => head.get() ?? { sequence: 0, hash: FIRST_HASH },
+    undoable: (annotator) => orNull(undoable.get(annotator)),
+    redoable: (annotator) => orNull(redoable.get({ annotator })),
+    pace(at) {
+      const values = durations.all(at, IMPORTER);
+      const middle = (values.length - 1) / 2;
+      return {
+        labels: values.length,
+        medianMs: values.length === 0 ? null : (values[Math.floor(middle)] + values[Math.ceil(middle)]) / 2,
+      };
+    },
+  };
+}
+
+export interface Appending {
+  writer: AnnotationWriter;
+  /** Appends inside the caller's transaction; the item is known to exist. */
+  appendWithin(draft: AnnotationDraft, item: { seq: number; role: Role }): Annotation;
+}
+
+/** Writes acts; `schema` gives the version in force. */
+export function createAnnotationWriter(
+  db: Db,
+  parts: { clock: () => number; schema: () => LabelSchema; tally: Tally; states: StateKeeper },
+): Appending {
+  const { clock, schema, tally, states } = parts;
+  const reader = createAnnotationReader(db);
+  const last = db.prepare<[], { sequence: number; at: number; hash: string }>(
+    'SELECT sequence, at, hash FROM annotations ORDER BY sequence DESC LIMIT 1',
+  );
+  const insert = db.prepare(`INSERT INTO annotations (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+  const itemOf = db.prepare<[string], { seq: number; role: Role }>('SELECT seq, role FROM items WHERE id = ?');
+  const actsOf = db.prepare<[string], { sequence: number; act: Act; classes: string | null; retracts: number | null }>(
+    'SELECT sequence, act, classes, retracts FROM annotations WHERE item = ? ORDER BY sequence',
+  );
+  const retraction = db.prepare<[number], { sequence: number }>(
+    `SELECT sequence FROM annotations a WHERE retracts = ? AND NOT EXISTS (SELECT 1 FROM annotations rr WHERE rr.retracts = a.sequence)`,
+  );
+  let checked = false;
+
+  function checkRetraction(sequence: number, item: ItemId): void {
+    const target = reader.get(sequence);
+    if (!target || target.item !== item)
+      throw invalid('The annotation to take back is not one of this item’s.', 'Choose one from the item’s history.', {
+        item,
+      });
+    if (retraction.get(sequence))
+      throw invalid(`Annotation ${sequence} is taken back already.`, 'Redo lets it stand again.', {
+        item,
+        annotation: sequence,
+      });
+    if (target.retracts !== null && reader.get(target.retracts)?.act === 'retract') {
+      throw invalid(`Annotation ${sequence} is itself a redo.`, 'Undo takes the act back that it let stand.', {
+        item,
+        annotation: sequence,
+      });
+    }
+  }
+
+  function appendWithin(draft: AnnotationDraft, item: { seq: number; role: Role }): Annotation {
+    const before = last.get() ?? { sequence: 0, at: 0, hash: FIRST_HASH };
+    const inForce = schema();
+    const unhashed = {
+      ...checkDraft(draft, inForce),
+      sequence: before.sequence + 1,
+      at: Math.max(Math.floor(clock()), before.at),
+    };
+    if (unhashed.retracts !== null) checkRetraction(unhashed.retracts, unhashed.item);
+    const body = { ...unhashed, schemaVersion: inForce.version, previousHash: before.hash };
+    const a: Annotation = { ...body, hash: annotationHash(body) };
+    insert.run(
+      a.sequence,
+      a.item,
+      a.act,
+      a.classes && JSON.stringify(a.classes),
+      a.text,
+      a.retracts,
+      a.annotator,
+      a.at,
+      a.durationMs,
+      a.suggestion && suggestionJson(a.suggestion),
+      a.suggestionVisible ? 1 : 0,
+      a.schemaVersion,
+      a.previousHash,
+      a.hash,
+    );
+    if (a.act !== 'comment') {
+      const acts = actsOf
+        .all(a.item)
+        .map((row) => ({ ...row, classes: row.classes === null ? null : fromJson<string[]>(row.classes) }));
+      states.put(item, resolve(acts));
+    }
+    tally.add('', 'annotations', 1);
+    return a;
+  }
+
+  const transaction = db.transaction((draft: AnnotationDraft) => {
+    tally.reset();
+    const item = itemOf.get(draft.item);
+    if (!item) {
+      throw new EngineError(
+        'item-unknown',
+        `There is no item ${draft.item} in this project.`,
+        'Choose an item of this project; `queue` lists the next ones.',
+        { item: draft.item },
+      );
+    }
+    const annotation = appendWithin(draft, item);
+    tally.flush();
+    return annotation;
+  });
+
+  function append(draft: AnnotationDraft): Annotation {
+    const annotation = transaction.immediate(draft);
+    if (!checked) assertFull(db);
+    checked = true;
+    return annotation;
+  }
+
+  const takeBack = (target: { item: ItemId; sequence: number }, annotator: string) =>
+    append({ item: target.item, act: 'retract', retracts: target.sequence, annotator, durationMs: 0 });
+
+  const writer: AnnotationWriter = {
+    ...reader,
+    append,
+    undo({ annotator }) {
+      const target = reader.undoable(annotator);
+      if (!target)
+        throw new EngineError(
+          'nothing-to-undo',
+          `There is nothing of ${annotator}’s left to undo.`,
+          'Choose an item in the history to change its label.',
+          { annotator },
+        );
+      return takeBack(target, annotator);
+    },
+    redo({ annotator }) {
+      const target = reader.redoable(annotator);
+      const undone = target && retraction.get(target.sequence);
+      if (!undone)
+        throw new EngineError(
+          'nothing-to-redo',
+          'There is nothing to redo: a new decision was made since, or nothing was undone.',
+          'Label the item again.',
+          { annotator },
+        );
+      return takeBack({ item: target.item, sequence: undone.sequence }, annotator);
+    },
+  };
+  return { writer, appendWithin };
+}
+
+type Checked = Omit<Annotation, 'sequence' | 'at' | 'schemaVersion' | 'previousHash' | 'hash'>;
+
+const invalid = (message: string, hint: string, context: Record<string, string | number | null> = {}) =>
+  new EngineError('annotation-invalid', message, hint, context);
+
+/** Refuses a draft that does not answer the schema's question. Classes come back in schema order, text well-formed. */
+export function checkDraft(draft: AnnotationDraft, schema: LabelSchema): Checked {
+  if (!ACTS.includes(draft.act))
+    throw invalid(`“${draft.act}” is not something an annotator can do.`, `Use one of ${ACTS.join(', ')}.`, {
+      item: draft.item,
+    });
+  const annotator = draft.annotator.trim().normalize('NFC').toWellFormed();
+  if (annotator === '')
+    throw invalid('The annotation does not say who made it.', 'Name the annotator.', { item: draft.item });
+  if (!Number.isFinite(draft.durationMs) || draft.durationMs < 0) {
+    throw invalid(`The time spent is ${draft.durationMs} ms.`, 'Give a duration of 0 ms or more.', {
+      item: draft.item,
+    });
+  }
+  const text = draft.text === undefined ? null : draft.text.toWellFormed();
+  if (draft.act === 'comment' && (text === null || text.trim() === '')) {
+    throw invalid('The comment is empty.', 'Write something, or leave the comment out.', { item: draft.item });
+  }
+  if ((draft.act === 'retract') !== (draft.retracts !== undefined)) {
+    throw invalid(
+      'Only a retraction names the annotation it takes back, and it must.',
+      'Use undo to take an annotation back.',
+      { item: draft.item },
+    );
+  }
+  if (draft.act !== 'label' && draft.classes !== undefined)
+    throw invalid(`A ${draft.act} carries no classes.`, 'Leave the classes out, or label the item.', {
+      item: draft.item,
+    });
+  return {
+    item: draft.item,
+    act: draft.act,
+    classes: draft.act === 'label' ? checkClasses(draft.classes ?? [], schema, draft.item) : null,
+    text,
+    retracts: draft.retracts ?? null,
+    annotator,
+    durationMs: draft.durationMs + 0,
+    suggestion: draft.suggestion ? checkSuggestion(draft.suggestion) : null,
+    suggestionVisible: draft.suggestionVisible ?? false,
+  };
+}
+
+/** The classes of a label, in schema order, as the schema spells them. Errors: `class-unknown`, `annotation-invalid`. */
+export function checkClasses(classes: readonly string[], schema: LabelSchema, item: string): string[] {
+  const names = new Set(classes.map((name) => name.trim().normalize('NFC')));
+  const known = schema.classes.filter((name) => names.delete(name));
+  if (names.size > 0) {
+    const unknown = [...names];
+    throw new EngineError(
+      'class-unknown',
+      `“${unknown[0]}” is not one of the classes.`,
+      `Use one of ${schema.classes.join(', ')}, or add the class first.`,
+      { item, classes: unknown },
+    );
+  }
+  if (schema.task === 'classify' && known.length !== 1) {
+    throw invalid(
+      `The label names ${known.length === 0 ? 'no class' : `${known.length} classes`}; this project asks for exactly one.`,
+      'Choose one class.',
+      { item },
+    );
+  }
+  return known;
+}
+
+function checkSuggestion(s: Suggestion): Suggestion {
+  if (!Number.isSafeInteger(s.modelVersion) || !(s.probability >= 0 && s.probability <= 1)) {
+    throw invalid('The suggestion is not one a model could have made.', 'Send the suggestion as the queue gave it.', {
+      modelVersion: s.modelVersion,
+      probability: s.probability,
+    });
+  }
+  return {
+    modelVersion: s.modelVersion,
+    classes: s.classes.map((name) => name.toWellFormed()),
+    probability: s.probability + 0,
+  };
+}

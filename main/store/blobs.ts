@@ -1,0 +1,136 @@
+/**
+ * Blobs: files named by the SHA-256 of what is in them, written whole or not at all (to a
+ * temporary name, to disk, renamed, the folder to disk), never overwritten, checked when
+ * read. They need no database, so that compute may keep its checkpoints here as well.
+ */
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { assert, EngineError } from '../domain/errors.ts';
+import { translated } from './connection.ts';
+
+export interface Blobs {
+  /** Keeps the bytes and returns their SHA-256; on disk when it returns. */
+  put(bytes: Uint8Array): string;
+  /** The bytes, checked against their name. Errors: `project-damaged`. */
+  read(sha256: string): Buffer;
+  has(sha256: string): boolean;
+  /** Where the blob lies, for a reader that wants a file; not checked. */
+  pathOf(sha256: string): string;
+  sizeOf(sha256: string): number;
+  /** All blobs, by name. */
+  list(): string[];
+  /** Whether a blob's bytes still are what its name says, read in pieces. */
+  isIntact(sha256: string): boolean;
+  /** Removes what writers that died have left half-written. */
+  sweep(): void;
+}
+
+const NAME = /^[0-9a-f]{64}$/;
+const TEMPORARY = /^\.tmp-(\d+)-\d+$/;
+let written = 0;
+
+/** The blobs of a project's folder. */
+export function openBlobs(projectDir: string): Blobs {
+  const dir = path.join(projectDir, 'blobs');
+  const pathOf = (sha256: string) => {
+    assert(NAME.test(sha256), 'a SHA-256 in hex', sha256);
+    return path.join(dir, sha256);
+  };
+  const blobs: Blobs = {
+    put(bytes) {
+      const sha256 = createHash('sha256').update(bytes).digest('hex');
+      const file = pathOf(sha256);
+      return translated({ file }, () => {
+        if (fs.existsSync(file) && blobs.isIntact(sha256)) return sha256;
+        fs.mkdirSync(dir, { recursive: true });
+        const temporary = path.join(dir, `.tmp-${process.pid}-${++written}`);
+        try {
+          const fd = fs.openSync(temporary, 'wx', 0o644);
+          try {
+            for (let at = 0; at < bytes.length;) at += fs.writeSync(fd, bytes, at);
+            fs.fsyncSync(fd);
+          } finally {
+            fs.closeSync(fd);
+          }
+          fs.renameSync(temporary, file);
+        } catch (error) {
+          fs.rmSync(temporary, { force: true });
+          throw error;
+        }
+        syncFolder(dir);
+        return sha256;
+      });
+    },
+    read(sha256) {
+      const file = pathOf(sha256);
+      const bytes = translated({ file }, () => {
+        if (!fs.existsSync(file)) throw damaged(`The file ${sha256} is missing from the project.`, sha256);
+        return fs.readFileSync(file);
+      });
+      if (createHash('sha256').update(bytes).digest('hex') !== sha256)
+        throw damaged(`The file ${sha256} has changed since it was written.`, sha256);
+      return bytes;
+    },
+    has: (sha256) => fs.existsSync(pathOf(sha256)),
+    pathOf,
+    sizeOf: (sha256) => translated({ file: pathOf(sha256) }, () => fs.statSync(pathOf(sha256)).size),
+    list: () =>
+      fs.existsSync(dir)
+        ? fs
+            .readdirSync(dir)
+            .filter((name) => NAME.test(name))
+            .sort()
+        : [],
+    isIntact: (sha256) => translated({ file: pathOf(sha256) }, () => hashFile(pathOf(sha256)) === sha256),
+    sweep() {
+      if (!fs.existsSync(dir)) return;
+      for (const name of fs.readdirSync(dir)) {
+        const pid = TEMPORARY.exec(name)?.[1];
+        if (pid !== undefined && !isAlive(Number(pid))) fs.rmSync(path.join(dir, name), { force: true });
+      }
+    },
+  };
+  return blobs;
+}
+
+/** Makes a folder's entries (a rename, a new file) last; Windows does so by itself. */
+export function syncFolder(dir: string): void {
+  if (process.platform === 'win32') return;
+  const fd = fs.openSync(dir, 'r');
+  try {
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function hashFile(file: string): string {
+  const digest = createHash('sha256');
+  const piece = Buffer.allocUnsafe(1 << 20);
+  const fd = fs.openSync(file, 'r');
+  try {
+    for (let read = fs.readSync(fd, piece); read > 0; read = fs.readSync(fd, piece))
+      digest.update(piece.subarray(0, read));
+  } finally {
+    fs.closeSync(fd);
+  }
+  return digest.digest('hex');
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as { code?: string }).code === 'EPERM';
+  }
+}
+
+const damaged = (message: string, sha256: string) =>
+  new EngineError(
+    'project-damaged',
+    message,
+    'Restore the project from its last backup, or roll back to another model version.',
+    { blob: sha256 },
+  );

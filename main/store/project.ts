@@ -1,0 +1,251 @@
+/**
+ * A project's folder: made, opened by the one process that writes, or read by others
+ * beside it. Composes the store's parts over one connection. The lock is taken before
+ * anything is opened and is given up last.
+ */
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { EngineError } from '../domain/errors.ts';
+import { checkSchema, type Task } from '../domain/schema.ts';
+import {
+  createAnnotationReader,
+  createAnnotationWriter,
+  type AnnotationReader,
+  type AnnotationWriter,
+} from './annotations.ts';
+import { backupProject, type BackupResult } from './backup.ts';
+import { openBlobs, syncFolder, type Blobs } from './blobs.ts';
+import { assertFull, connectReader, connectWriter, createGuard, enterWal, translated, type Db } from './connection.ts';
+import { createCountReader, createStateKeeper, createTally, type Counts } from './counters.ts';
+import { createImporter, type AddCandidates } from './imports.ts';
+import { createItemReader, type ItemReader } from './items.ts';
+import { createJobReader, createJobWriter, type JobReader, type JobWriter } from './jobs.ts';
+import { takeLock, type ProjectLock } from './lock.ts';
+import { fileKind, migrate, refuseNewer } from './migrations.ts';
+import { createQueueReader, createQueueWriter, type QueueReader, type QueueWriter } from './queue.ts';
+import {
+  createSchemaReader,
+  createSchemaWriter,
+  createSettingsReader,
+  createSettingsWriter,
+  readFacts,
+  writeFacts,
+  type ProjectFacts,
+  type SchemaReader,
+  type SchemaWriter,
+  type SettingsReader,
+  type SettingsWriter,
+} from './schemas.ts';
+import { verifyProject, type Verification } from './verify.ts';
+import { createVersionReader, createVersionWriter, type VersionReader, type VersionWriter } from './versions.ts';
+
+export interface NewProject {
+  name: string;
+  task: Task;
+  classes: readonly string[];
+  /** Expected share of components drawn for the audit set, in [0, 1]; default 0.2. */
+  auditShare?: number;
+  seed: number;
+  clock: () => number;
+}
+
+/** A project as any process may read it, beside the one that writes. It has no way to write. */
+export interface ProjectReader {
+  readonly dir: string;
+  readonly facts: ProjectFacts;
+  readonly schema: SchemaReader;
+  readonly settings: SettingsReader;
+  readonly items: ItemReader;
+  readonly annotations: AnnotationReader;
+  readonly queue: QueueReader;
+  readonly versions: VersionReader;
+  readonly jobs: JobReader;
+  readonly blobs: Blobs;
+  /** Kept counters; nothing is counted. */
+  counts(): Counts;
+  /** Checks everything that can be checked; reads all of the project once. */
+  verify(): Verification;
+  /** Copies the project as it is now, with its blobs, to one file. Errors: `disk-full`, `io-failed`. */
+  backup(file: string): BackupResult;
+  close(): void;
+}
+
+/** A project as its one writer has it. After `io-failed` every call refuses until it is closed and opened again. */
+export interface ProjectStore extends Omit<ProjectReader, 'items'> {
+  readonly schema: SchemaWriter;
+  readonly settings: SettingsWriter;
+  readonly items: ItemReader & { addCandidates: AddCandidates };
+  readonly annotations: AnnotationWriter;
+  readonly queue: QueueWriter;
+  readonly versions: VersionWriter;
+  readonly jobs: JobWriter;
+  /** The copy of the project file made before an older format was brought up, or null. */
+  readonly migrationBackup: string | null;
+}
+
+const databaseOf = (dir: string) => path.join(dir, 'project.sqlite');
+
+/** Makes a project in `dir` (made where it is missing) and opens it. Errors: `project-exists`, `schema-invalid`, `input-invalid`, `project-locked`, `disk-full`, `io-failed`. */
+export function createProject(dir: string, project: NewProject): ProjectStore {
+  const schema = checkSchema(
+    project.task,
+    project.classes.map((name) => name.toWellFormed()),
+  );
+  const auditShare = project.auditShare ?? 0.2;
+  if (!(auditShare >= 0 && auditShare <= 1)) {
+    throw new EngineError(
+      'input-invalid',
+      `The audit share is ${auditShare}.`,
+      'Give a share between 0 and 1, for example 0.2.',
+      { auditShare },
+    );
+  }
+  translated({ file: dir }, () => fs.mkdirSync(path.join(dir, 'blobs'), { recursive: true }));
+  const createdAt = Math.floor(project.clock());
+  const id = createHash('sha256')
+    .update(JSON.stringify([project.name, project.seed, createdAt, schema.classes, process.pid]))
+    .digest('hex')
+    .slice(0, 16);
+  const facts: ProjectFacts = { id, name: project.name.toWellFormed(), seed: project.seed, auditShare, createdAt };
+  return openLocked(dir, project.clock, (db) => {
+    if (fileKind(db) !== 'empty') {
+      throw new EngineError(
+        'project-exists',
+        `There is a project in ${dir} already.`,
+        'Choose another folder, or open the project that is there.',
+        { dir },
+      );
+    }
+    return (fresh) => writeFacts(fresh, facts, schema);
+  });
+}
+
+/** Opens a project for writing. Errors: `project-not-found`, `project-locked`, `project-newer`, `project-damaged`, `io-failed`. */
+export function openProject(dir: string, options: { clock: () => number }): ProjectStore {
+  requireFile(dir);
+  return openLocked(dir, options.clock, (db) => {
+    if (fileKind(db) !== 'project') throw notFound(dir);
+    return undefined;
+  });
+}
+
+/** Opens a project for reading, whether or not another process has it open. Errors: `project-not-found`, `project-newer`, `project-damaged`, `io-failed`. */
+export function openReader(dir: string): ProjectReader {
+  requireFile(dir);
+  const file = databaseOf(dir);
+  const db = connectReader(file);
+  try {
+    return translated({ file }, () => {
+      if (fileKind(db) !== 'project') throw notFound(dir);
+      refuseNewer(db, file);
+      return composeReader(dir, db);
+    });
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+function openLocked(dir: string, clock: () => number, check: (db: Db) => ((db: Db) => void) | undefined): ProjectStore {
+  const lock = takeLock(dir, Math.floor(clock()));
+  const file = databaseOf(dir);
+  let db: Db | undefined;
+  try {
+    db = connectWriter(file);
+    const opened = db;
+    return translated({ file }, () => {
+      const fill = check(opened);
+      refuseNewer(opened, file);
+      enterWal(opened);
+      const migrationBackup = migrate(opened, file, fill);
+      assertFull(opened);
+      if (fill) syncFolder(dir);
+      return composeStore(dir, opened, lock, clock, migrationBackup);
+    });
+  } catch (error) {
+    db?.close();
+    lock.release();
+    throw error;
+  }
+}
+
+function composeReader(dir: string, db: Db): ProjectReader {
+  const guard = createGuard(databaseOf(dir));
+  const blobs = openBlobs(dir);
+  return {
+    dir,
+    facts: readFacts(db),
+    schema: guard.wrap(createSchemaReader(db)),
+    settings: guard.wrap(createSettingsReader(db)),
+    items: guard.wrap(createItemReader(db)),
+    annotations: guard.wrap(createAnnotationReader(db)),
+    queue: guard.wrap(createQueueReader(db)),
+    versions: guard.wrap(createVersionReader(db)),
+    jobs: guard.wrap(createJobReader(db)),
+    blobs,
+    ...guard.wrap({ counts: createCountReader(db) }),
+    verify: () => verifyProject(db, blobs),
+    backup: (target) => backupProject(dir, target),
+    close: () => void db.close(),
+  };
+}
+
+function composeStore(
+  dir: string,
+  db: Db,
+  lock: ProjectLock,
+  clock: () => number,
+  migrationBackup: string | null,
+): ProjectStore {
+  const guard = createGuard(databaseOf(dir));
+  const facts = readFacts(db);
+  const blobs = openBlobs(dir);
+  blobs.sweep();
+  const schema = createSchemaWriter(db, clock);
+  const tally = createTally(db);
+  const states = createStateKeeper(db, tally);
+  const annotations = createAnnotationWriter(db, { clock, schema: schema.current, tally, states });
+  const addCandidates = createImporter({
+    db,
+    clock,
+    schema: schema.current,
+    seed: facts.seed,
+    auditShare: facts.auditShare,
+    tally,
+    states,
+    appendWithin: annotations.appendWithin,
+  });
+  return {
+    dir,
+    facts,
+    schema: guard.wrap(schema),
+    settings: guard.wrap(createSettingsWriter(db)),
+    items: guard.wrap({ ...createItemReader(db), addCandidates }),
+    annotations: guard.wrap(annotations.writer),
+    queue: guard.wrap(createQueueWriter(db)),
+    versions: guard.wrap(createVersionWriter(db, clock)),
+    jobs: guard.wrap(createJobWriter(db, clock)),
+    blobs,
+    migrationBackup,
+    ...guard.wrap({ counts: createCountReader(db) }),
+    verify: () => verifyProject(db, blobs),
+    backup: (target) => backupProject(dir, target),
+    close() {
+      db.close();
+      lock.release();
+    },
+  };
+}
+
+function requireFile(dir: string): void {
+  if (!fs.existsSync(databaseOf(dir))) throw notFound(dir);
+}
+
+const notFound = (dir: string) =>
+  new EngineError(
+    'project-not-found',
+    `There is no Marginalia project in ${dir}.`,
+    'Choose a project’s folder, or make one with `new`.',
+    { dir },
+  );
