@@ -78,7 +78,7 @@ const TRAITS: Record<CellKind, Record<keyof Traits, readonly [number, number]>> 
 };
 
 /** How often a cell leans towards another kind, and how far at most. */
-const LEANING = { share: 0.34, least: 0.22, most: 0.56 };
+const LEANING = { share: 0.26, least: 0.2, most: 0.52 };
 
 export function drawSlide(rng: Rng, name: string): Slide {
   const around = (mean: number, spread: number) => mean + spread * Math.max(-2, Math.min(2, rng.normal()));

@@ -210,6 +210,24 @@ export const PHRASES = {
       ['for a week', '1周'],
     ],
   } satisfies Record<string, Phrase[]>,
+  /** How the person looks: told in most notes, and not always fitting the signs. */
+  appearance: {
+    emergency: [
+      ['looks grey and clammy.', '面色灰白，皮肤湿冷。'],
+      ['brought in on a stretcher, looks grey.', '担架送入，面色灰白。'],
+      ['anxious, barely able to answer.', '烦躁，难以应答。'],
+    ],
+    urgent: [
+      ['looks unwell, needs a chair.', '精神差，需坐轮椅。'],
+      ['in visible pain.', '痛苦面容。'],
+      ['pale, looks unwell.', '面色苍白，精神差。'],
+    ],
+    routine: [
+      ['looks well, walked in.', '一般情况好，步行入院。'],
+      ['chatting, comfortable.', '谈笑自如。'],
+      ['comfortable, looks well.', '无明显不适，一般情况好。'],
+    ],
+  } satisfies Record<string, Phrase[]>,
   present: [
     ['noted: {signs}.', '有{signs}。'],
     ['reports {signs}.', '诉{signs}。'],

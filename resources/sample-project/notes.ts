@@ -27,8 +27,8 @@ interface Patient {
   language: Language;
 }
 
-/** How often a note is in Chinese, how often the urgency beside it leaks in, and how often vital signs are told. */
-const SHARES = { chinese: 0.25, doubt: 0.3, vitals: 0.6, denial: 0.75 };
+/** How often a note is in Chinese, tells how the person looks, and is misleading about it; how often signs are doubted, measured, denied. */
+const SHARES = { chinese: 0.25, appearance: 0.75, misleading: 0.18, doubt: 0.22, vitals: 0.5, denial: 0.65 };
 
 function pick<T>(rng: Rng, values: readonly T[]): T {
   return values[rng.int(values.length)];
@@ -65,13 +65,13 @@ function writeNote(rng: Rng, patient: Patient, complaint: Complaint, urgency: Ur
   const { language } = patient;
   const rank = URGENCIES.indexOf(urgency);
   const signs = URGENCIES.map((level) => rng.shuffle([...complaint[level]]));
-  const present = signs[rank].splice(0, 1 + rng.int(2));
+  const present = signs[rank].splice(0, 1 + rng.int(3));
   const sentences = [
     fill(rng, PHRASES.opening, language, {
       age: String(patient.age),
       sex: say(patient.female ? PHRASES.female : PHRASES.male, language),
       complaint: say(complaint.name, language),
-      since: say(pick(rng, PHRASES.since[pick(rng, [urgency, urgency, pick(rng, URGENCIES)])]), language),
+      since: say(pick(rng, PHRASES.since[rng.next() < 0.72 ? urgency : pick(rng, URGENCIES)]), language),
     }),
     fill(rng, PHRASES.present, language, {
       signs: list(
@@ -81,6 +81,10 @@ function writeNote(rng: Rng, patient: Patient, complaint: Complaint, urgency: Ur
       ),
     }),
   ];
+  if (rng.next() < SHARES.appearance) {
+    const looks = rng.next() < SHARES.misleading ? pick(rng, URGENCIES) : urgency;
+    sentences.push(fill(rng, PHRASES.appearance[looks], language, {}));
+  }
   if (rng.next() < SHARES.denial) {
     const worse = signs.slice(0, Math.max(1, rank)).flat();
     const absent = rng.sample(worse.length, 1 + rng.int(2)).map((i) => say(worse[i], language));
