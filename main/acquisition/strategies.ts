@@ -37,6 +37,8 @@ export interface SelectionInput {
 
 /** Why an item is asked, as data: which fields are there depends on the strategy. */
 export interface Why {
+  /** What the desk puts into words: chosen by chance, uncertain, uncertain and unlike the others of the batch, typical of many. */
+  code: 'random' | 'uncertain' | 'uncertain-diverse' | 'typical';
   /** The two likeliest classes by number, and their probabilities. */
   classes?: [number, number];
   probabilities?: [number, number];
@@ -124,7 +126,7 @@ function takeInOrder(input: SelectionInput, order: readonly number[], count: num
   return positions;
 }
 
-function explainMargin(input: SelectionInput, item: number): Why {
+function explainMargin(input: SelectionInput, item: number): Omit<Why, 'code'> {
   const { first, second, p1, p2 } = competing(input.probabilities!, item, input.task);
   const margin = input.task === 'classify-many' ? Math.abs(2 * p1 - 1) : p1 - p2;
   return { classes: [first, second], probabilities: [p1, p2], margin };
@@ -142,7 +144,11 @@ function byUncertainty(kind: Uncertainty, cites: string): Strategy {
         index: input.candidates[position],
         score: scores[position],
         strategy: kind,
-        why: { ...explainMargin(input, input.candidates[position]), closer: rank.get(position)! / scores.length },
+        why: {
+          code: 'uncertain',
+          ...explainMargin(input, input.candidates[position]),
+          closer: rank.get(position)! / scores.length,
+        },
       }));
     },
   };
@@ -158,7 +164,7 @@ const random: Strategy = {
       index: input.candidates[position],
       score: scores[position],
       strategy: 'random' as const,
-      why: {},
+      why: { code: 'random' as const },
     }));
   },
 };
@@ -178,7 +184,12 @@ const typicality: Strategy = {
     }
     return picks.map(({ index, ...why }) => {
       if (!Number.isFinite(why.typicality)) throwNotFinite(index, 'typicality');
-      return { index, score: why.typicality, strategy: 'typicality' as const, why };
+      return {
+        index,
+        score: why.typicality,
+        strategy: 'typicality' as const,
+        why: { code: 'typical' as const, ...why },
+      };
     });
   },
 };
@@ -224,6 +235,7 @@ const marginDiverse: Strategy = {
     return chosen.map((position) => {
       const index = input.candidates[position];
       const why = {
+        code: 'uncertain-diverse' as const,
         ...explainMargin(input, index),
         closer: rank.get(position)! / scores.length,
         shortlist: shortlist.length,
@@ -238,7 +250,7 @@ const marginDiverse: Strategy = {
   },
 };
 
-function nearestLabelled(input: SelectionInput, item: number): Pick['why'] {
+function nearestLabelled(input: SelectionInput, item: number): Partial<Why> {
   const { data, columns } = input.reduced!;
   let nearest = -1;
   let least = Infinity;

@@ -1,0 +1,263 @@
+/**
+ * The head: softmax regression on embeddings (independent sigmoids where an item may have
+ * many classes). The penalty is chosen by cross-validation over groups, the temperature
+ * from the out-of-fold logits, the whole in well under a second at 1,000 × 2,000 × 10.
+ * Features are centred and scaled so that their mean squared norm is 1; that is folded
+ * into the weights, so a head is used on raw embeddings: logits = x W + b.
+ * Same rows, labels and seed, same weights on one machine.
+ */
+import { EngineError, assert } from '../domain/errors.ts';
+import { matrix, type Matrix } from '../domain/matrix.ts';
+import { createRng } from '../domain/rng.ts';
+import type { Task } from '../domain/schema.ts';
+import { fitTemperature, logLossOfLogits, toProbabilities } from './calibration.ts';
+import { components, divide } from './folds.ts';
+import { multiply } from './products.ts';
+import { solveAll, type Variant } from './solver.ts';
+
+/** A fitted head, usable on raw embeddings. */
+export interface Head {
+  task: Task;
+  /** `[d, c]`. */
+  weights: Matrix;
+  /** `[c]`. */
+  bias: Float32Array;
+  /** Logits are divided by it before softmax or sigmoid. */
+  temperature: number;
+}
+
+export interface HeadInput {
+  /** Embeddings of the labelled items, `[n, d]`, in a fixed order. */
+  embedding: Matrix;
+  /** Class numbers of each item: exactly one for `classify`, any number for `classify-many`. */
+  labels: readonly (readonly number[])[];
+  task: Task;
+  classCount: number;
+  /** Group and near-duplicate cluster of each item, −1 = none: whatever shares one is never split by a fold. */
+  groups?: ArrayLike<number>;
+  duplicates?: ArrayLike<number>;
+  seed: number;
+  signal?: AbortSignal;
+}
+
+export interface CrossValidation {
+  folds: number;
+  /** What was tried, weakest penalty last; strength C is the inverse of the penalty, as scikit-learn's. */
+  tried: { strength: number; logLoss: number; accuracy: number }[];
+  /** Calibrated probabilities of each item from the head that had not seen it, `[n, c]`. */
+  probabilities: Matrix;
+  /** Items whose likeliest class was right (for many classes: all classes right). */
+  correct: number;
+  tested: number;
+}
+
+export interface HeadFit {
+  head: Head;
+  strength: number;
+  /** The objective's value and the iterations it took. */
+  loss: number;
+  iterations: number;
+  /** null where there are too few labels to hold any out: then the strength is a prior's. */
+  crossValidation: CrossValidation | null;
+}
+
+export const STRENGTHS = [0.3, 1, 3, 10, 30, 100, 300, 1000, 3000];
+/** Used where nothing can be cross-validated. */
+const PRIOR_STRENGTH = 10;
+const FOLDS = 5;
+
+/** Fits a head. Cost: about 0.6 s at n = 1,000, d = 2,000, c = 10. Errors: `labels-too-few` where fewer than two classes have a label (for many classes: where there is no label). */
+export async function fitHead(input: HeadInput): Promise<HeadFit> {
+  const { embedding, labels, task, classCount: c, signal } = input;
+  const n = embedding.rows;
+  assert(labels.length === n, `${n} labels`, labels.length);
+  const seen = new Set(labels.flat());
+  if (n === 0 || (task === 'classify' && seen.size < 2)) {
+    throw new EngineError(
+      'labels-too-few',
+      `There are labels of ${seen.size === 1 ? 'only one class' : 'no class'} yet.`,
+      'Label items of at least two classes, then train again.',
+      { labels: n, classesSeen: seen.size },
+    );
+  }
+  const targets = targetsOf(labels, c);
+  const { features, mean, scale } = normalise(embedding);
+  const gram = n <= embedding.columns ? await multiply('a·bᵀ', features, features) : undefined;
+  const shared = { task, features, gram, targets, signal };
+
+  const folds = foldsOf(input, n);
+  let strength = PRIOR_STRENGTH;
+  let temperature = 1;
+  let crossValidation: CrossValidation | null = null;
+  if (folds) {
+    const best = await crossValidate(shared, folds, labels);
+    ({ strength, temperature } = best);
+    crossValidation = best.result;
+  }
+  const variant = {
+    itemWeights: new Float32Array(n).fill(1),
+    lambda: 1 / strength,
+    tolerance: 1e-4,
+    maxIterations: 200,
+  };
+  const { form, solutions } = await solveAll(shared, [variant]);
+  const [solution] = solutions;
+  const coefficients: Matrix = {
+    data: solution.coefficients,
+    rows: form === 'gram' ? n : embedding.columns,
+    columns: c,
+  };
+  const scaled = form === 'gram' ? await multiply('aᵀ·b', features, coefficients) : coefficients;
+  const weights = matrix(
+    embedding.columns,
+    c,
+    scaled.data.map((w) => w * scale),
+  );
+  const bias = Float32Array.from({ length: c }, (_, j) => {
+    let shift = 0;
+    for (let i = 0; i < embedding.columns; i++) shift += mean[i] * weights.data[i * c + j];
+    return solution.bias[j] - shift;
+  });
+  return {
+    head: { task, weights, bias, temperature },
+    strength,
+    loss: solution.loss,
+    iterations: solution.iterations,
+    crossValidation,
+  };
+}
+
+/** 1 where an item has a class, `[n, c]`. */
+export function targetsOf(labels: readonly (readonly number[])[], c: number): Matrix {
+  const targets = matrix(labels.length, c);
+  labels.forEach((classes, i) => classes.forEach((j) => (targets.data[i * c + j] = 1)));
+  return targets;
+}
+
+/** Centred, and scaled by one number so that rows have a mean squared norm of 1. */
+function normalise(embedding: Matrix): { features: Matrix; mean: Float64Array; scale: number } {
+  const { rows: n, columns: d, data } = embedding;
+  const mean = new Float64Array(d);
+  for (let i = 0, at = 0; i < n; i++) for (let j = 0; j < d; j++, at++) mean[j] += data[at] / n;
+  const features = matrix(n, d);
+  let norm = 0;
+  for (let i = 0, at = 0; i < n; i++) {
+    for (let j = 0; j < d; j++, at++) {
+      const value = data[at] - mean[j];
+      features.data[at] = value;
+      norm += value * value;
+    }
+  }
+  const scale = norm > 0 ? Math.sqrt(n / norm) : 1;
+  for (let i = 0; i < n * d; i++) features.data[i] *= scale;
+  return { features, mean, scale };
+}
+
+/** The fold of each item, or null where every division would leave a training side with fewer than two classes. */
+function foldsOf(input: HeadInput, n: number): Int32Array | null {
+  const component = components(n, input.groups, input.duplicates);
+  const count = new Set(component).size;
+  const folds = Math.min(FOLDS, count);
+  if (folds < 2 || n < 4) return null;
+  const fold = divide(
+    component,
+    input.labels,
+    input.classCount,
+    new Array(folds).fill(1 / folds),
+    createRng(input.seed).derive('folds'),
+  );
+  for (let f = 0; f < folds; f++) {
+    const left = new Set<number>();
+    for (let i = 0; i < n; i++) if (fold[i] !== f) for (const j of input.labels[i]) left.add(j);
+    if (left.size < (input.task === 'classify' ? 2 : 1)) return null;
+  }
+  return fold;
+}
+
+async function crossValidate(
+  shared: Parameters<typeof solveAll>[0] & { targets: Matrix },
+  fold: Int32Array,
+  labels: readonly (readonly number[])[],
+): Promise<{ strength: number; temperature: number; result: CrossValidation }> {
+  const { task, targets } = shared;
+  const { rows: n, columns: c } = targets;
+  const folds = Math.max(...fold) + 1;
+  const variants: Variant[] = STRENGTHS.flatMap((strength) =>
+    Array.from({ length: folds }, (_, f) => ({
+      itemWeights: Float32Array.from(fold, (own) => (own === f ? 0 : 1)),
+      lambda: 1 / strength,
+      tolerance: 3e-3,
+      maxIterations: 60,
+    })),
+  );
+  const { solutions } = await solveAll(shared, variants);
+  const scored = STRENGTHS.map((strength, s) => {
+    const logits = matrix(n, c);
+    for (let i = 0; i < n; i++) {
+      const from = solutions[s * folds + fold[i]].logits;
+      logits.data.set(from.subarray(i * c, (i + 1) * c), i * c);
+    }
+    const temperature = fitTemperature(logits, targets, task);
+    const logLoss = logLossOfLogits(logits, targets, task, temperature);
+    return { strength, logits, temperature, logLoss, correct: countCorrect(logits, labels, task) };
+  });
+  const best = scored.reduce((a, b) => (b.logLoss < a.logLoss ? b : a));
+  return {
+    strength: best.strength,
+    temperature: best.temperature,
+    result: {
+      folds,
+      tried: scored.map(({ strength, logLoss, correct }) => ({ strength, logLoss, accuracy: correct / n })),
+      probabilities: toProbabilities(best.logits, task, best.temperature),
+      correct: best.correct,
+      tested: n,
+    },
+  };
+}
+
+function countCorrect(logits: Matrix, labels: readonly (readonly number[])[], task: Task): number {
+  const { data, columns: c } = logits;
+  let correct = 0;
+  for (let i = 0; i < logits.rows; i++) {
+    if (task === 'classify') {
+      let best = 0;
+      for (let j = 1; j < c; j++) if (data[i * c + j] > data[i * c + best]) best = j;
+      if (labels[i][0] === best) correct++;
+    } else {
+      let all = true;
+      for (let j = 0; j < c; j++) if (data[i * c + j] > 0 !== labels[i].includes(j)) all = false;
+      if (all) correct++;
+    }
+  }
+  return correct;
+}
+
+/** Raw logits of a head (before the temperature), `[n, d]` → `[n, c]`. */
+export async function headLogits(head: Head, embedding: Matrix): Promise<Matrix> {
+  const logits = await multiply('a·b', embedding, head.weights);
+  const c = logits.columns;
+  const data = logits.data;
+  for (let i = 0; i < data.length; i++) data[i] += head.bias[i % c];
+  return logits;
+}
+
+/** Calibrated probabilities of a whole pool, `[n, d]` → `[n, c]`, in chunks so that it can be cancelled. 100,000 × 512 takes a fraction of a second. */
+export async function predictPool(
+  head: Head,
+  embedding: Matrix,
+  options: { signal?: AbortSignal; onProgress?: (done: number, total: number) => void; chunk?: number } = {},
+): Promise<Matrix> {
+  const { signal, onProgress, chunk = 8192 } = options;
+  const { rows, columns: d } = embedding;
+  const c = head.bias.length;
+  const result = matrix(rows, c);
+  for (let start = 0; start < rows; start += chunk) {
+    signal?.throwIfAborted();
+    const end = Math.min(rows, start + chunk);
+    const part: Matrix = { data: embedding.data.subarray(start * d, end * d), rows: end - start, columns: d };
+    const probabilities = toProbabilities(await headLogits(head, part), head.task, head.temperature);
+    result.data.set(probabilities.data, start * c);
+    onProgress?.(end, rows);
+  }
+  return result;
+}
