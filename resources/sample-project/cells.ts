@@ -10,7 +10,7 @@ import type { Rng } from '../../main/domain/rng.ts';
 export const CELL_KINDS = ['lymphocyte', 'monocyte', 'neutrophil', 'eosinophil'] as const;
 export type CellKind = (typeof CELL_KINDS)[number];
 
-/** Side of every picture, in pixels; 6.3 of them are a micrometre. */
+/** Side of every picture, in pixels; 7.9 of them are a micrometre. */
 export const SIDE = 176;
 
 /** Absorbance of red, green and blue light. */
@@ -60,25 +60,25 @@ interface Traits {
 // prettier-ignore
 const TRAITS: Record<CellKind, Record<keyof Traits, readonly [number, number]>> = {
   lymphocyte: {
-    radius: [37, 5], nucleus: [0.78, 0.07], lobes: [1.6, 0.5], parting: [0.12, 0.09], bend: [0.2, 0.08], chromatin: [0.55, 0.14],
+    radius: [46, 5.5], nucleus: [0.78, 0.07], lobes: [1.6, 0.5], parting: [0.12, 0.09], bend: [0.2, 0.08], chromatin: [0.55, 0.14],
     basophilic: [0.75, 0.22], greyish: [0.15, 0.14], fine: [0.06, 0.06], coarse: [0, 0.015], vacuoles: [0.4, 0.6],
   },
   monocyte: {
-    radius: [50, 5.5], nucleus: [0.64, 0.07], lobes: [3.4, 0.5], parting: [0.56, 0.13], bend: [0.36, 0.1], chromatin: [0.38, 0.14],
+    radius: [62, 6], nucleus: [0.64, 0.07], lobes: [3.4, 0.5], parting: [0.56, 0.13], bend: [0.36, 0.1], chromatin: [0.38, 0.14],
     basophilic: [0.28, 0.18], greyish: [0.85, 0.22], fine: [0.2, 0.13], coarse: [0, 0.02], vacuoles: [2.6, 1.6],
   },
   neutrophil: {
-    radius: [43, 4], nucleus: [0.62, 0.06], lobes: [3.6, 0.75], parting: [0.82, 0.17], bend: [0.62, 0.14], chromatin: [0.6, 0.14],
+    radius: [54, 5], nucleus: [0.62, 0.06], lobes: [3.6, 0.75], parting: [0.82, 0.17], bend: [0.62, 0.14], chromatin: [0.6, 0.14],
     basophilic: [0.06, 0.07], greyish: [0.2, 0.14], fine: [0.62, 0.2], coarse: [0.04, 0.06], vacuoles: [0.3, 0.5],
   },
   eosinophil: {
-    radius: [44.5, 4.5], nucleus: [0.59, 0.06], lobes: [2.4, 0.5], parting: [0.86, 0.15], bend: [0.34, 0.12], chromatin: [0.55, 0.14],
+    radius: [56, 5], nucleus: [0.59, 0.06], lobes: [2.4, 0.5], parting: [0.86, 0.15], bend: [0.34, 0.12], chromatin: [0.55, 0.14],
     basophilic: [0.07, 0.08], greyish: [0.12, 0.12], fine: [0.3, 0.18], coarse: [0.66, 0.26], vacuoles: [0.3, 0.5],
   },
 };
 
 /** How often a cell leans towards another kind, and how far at most. */
-const LEANING = { share: 0.26, least: 0.2, most: 0.52 };
+const LEANING = { share: 0.2, least: 0.2, most: 0.5 };
 
 export function drawSlide(rng: Rng, name: string): Slide {
   const around = (mean: number, spread: number) => mean + spread * Math.max(-2, Math.min(2, rng.normal()));
@@ -90,7 +90,7 @@ export function drawSlide(rng: Rng, name: string): Slide {
     lamp: [241 * (1 + warmth), 236 + around(0, 2), 231 * (1 - warmth)],
     tilt: [around(0, 0.035), around(0, 0.035)],
     focus: Math.max(0.35, around(0.75, 0.28)),
-    redCells: Math.round(around(14, 3.5)),
+    redCells: Math.round(around(9, 2)),
   };
 }
 
@@ -180,7 +180,7 @@ class Glass {
 
 function paintRedCells(glass: Glass, rng: Rng, slide: Slide, cell: Outline): void {
   for (let n = 0; n < slide.redCells; n++) {
-    const radius = 21 + 1.8 * rng.normal();
+    const radius = 27 + 2.2 * rng.normal();
     const [x, y] = [rng.next() * (SIDE + 30) - 15, rng.next() * (SIDE + 30) - 15];
     if (Math.hypot(x - cell.x, y - cell.y) < cell.radius + radius * 0.72) continue;
     const outline = drawOutline(rng, x, y, radius, 0.07);
@@ -206,7 +206,7 @@ function paintPlatelets(
   for (let n = rng.int(4); n > 0; n--) {
     const [x, y] = [rng.next() * SIDE, rng.next() * SIDE];
     if (Math.hypot(x - cell.x, y - cell.y) < cell.radius + 10) continue;
-    const outline = drawOutline(rng, x, y, 5.5 + 1.6 * rng.next(), 0.2);
+    const outline = drawOutline(rng, x, y, 7 + 2 * rng.next(), 0.2);
     glass.around(x, y, 12, (px, py) => {
       const edge = 1 - ramp(0.7, 1.15, relative(outline, px, py));
       glass.add(px, py, FINE_GRANULE, slide.haematoxylin * edge * (0.5 + 0.9 * noise(px / 1.6, py / 1.6)));
@@ -251,7 +251,7 @@ function nucleusField(lobes: Blob[], x: number, y: number): number {
     const [ux, uy] = [b.x - a.x, b.y - a.y];
     const length = ux * ux + uy * uy || 1;
     const t = Math.max(0, Math.min(1, ((x - a.x) * ux + (y - a.y) * uy) / length));
-    const q = ((x - a.x - t * ux) ** 2 + (y - a.y - t * uy) ** 2) / 7;
+    const q = ((x - a.x - t * ux) ** 2 + (y - a.y - t * uy) ** 2) / 11;
     if (q < 5) field += Math.exp(1.4 * (1 - q)) * 0.8;
   }
   return field;
@@ -275,16 +275,16 @@ function paintWhiteCell(
     const within = inside(x, y);
     if (within <= 0) return;
     glass.dim(x, y, 1 - 0.9 * within);
-    const cloud = 0.75 + 0.5 * noise(x / 9, y / 9);
+    const cloud = 0.75 + 0.5 * noise(x / 11, y / 11);
     const rim = 1 + 0.35 * ramp(0.75, 1, relative(cell, x, y));
     glass.add(x, y, PALE, eosin * within * cloud);
     glass.add(x, y, BASOPHILIC, haematoxylin * within * cloud * rim * traits.basophilic);
-    glass.add(x, y, GREYISH, haematoxylin * within * traits.greyish * (0.7 + 0.6 * noise(x / 3.1, y / 3.1)));
+    glass.add(x, y, GREYISH, haematoxylin * within * traits.greyish * (0.7 + 0.6 * noise(x / 3.9, y / 3.9)));
   });
 
   for (let n = Math.round(traits.vacuoles); n > 0; n--) {
     const [angle, far] = [2 * Math.PI * rng.next(), cell.radius * (0.45 + 0.4 * rng.next())];
-    const [vx, vy, size] = [cell.x + far * Math.cos(angle), cell.y + far * Math.sin(angle), 2 + 2.2 * rng.next()];
+    const [vx, vy, size] = [cell.x + far * Math.cos(angle), cell.y + far * Math.sin(angle), 2.5 + 2.8 * rng.next()];
     glass.around(vx, vy, size + 2, (x, y) =>
       glass.dim(x, y, 1 - 0.6 * (1 - ramp(size - 1, size + 1, Math.hypot(x - vx, y - vy)))),
     );
@@ -302,15 +302,15 @@ function paintWhiteCell(
       });
     }
   };
-  const area = (cell.radius / 43) ** 2;
-  sprinkle(330 * area * traits.fine, 1.1, FINE_GRANULE, 0.42 * haematoxylin);
-  sprinkle(230 * area * traits.coarse, 2.5, EOSIN_GRANULE, 0.62 * eosin);
+  const area = (cell.radius / 54) ** 2;
+  sprinkle(330 * area * traits.fine, 1.45, FINE_GRANULE, 0.42 * haematoxylin);
+  sprinkle(230 * area * traits.coarse, 3.2, EOSIN_GRANULE, 0.62 * eosin);
 
   glass.around(cell.x, cell.y, reach, (x, y) => {
     const field = nucleusField(lobes, x, y);
     if (field < 0.6) return;
     const within = ramp(0.8, 1.3, field) * inside(x, y);
-    const clump = ramp(0.25, 0.75, 0.6 * noise(x / 4.2 + 9, y / 4.2) + 0.4 * noise(x / 2, y / 2 + 7));
+    const clump = ramp(0.25, 0.75, 0.6 * noise(x / 5.2 + 9, y / 5.2) + 0.4 * noise(x / 2.5, y / 2.5 + 7));
     const edge = 1 + 0.18 * (1 - ramp(1.2, 3, field));
     glass.dim(x, y, 1 - 0.75 * within);
     glass.add(
@@ -326,8 +326,8 @@ function paintWhiteCell(
 export function drawCell(rng: Rng, kind: CellKind, slide: Slide): Uint8Array {
   const noise = createNoise(rng);
   const traits = drawTraits(rng, kind);
-  const middle = () => SIDE / 2 + 7 * Math.max(-2, Math.min(2, rng.normal()));
-  const cell = drawOutline(rng, middle(), middle(), Math.max(26, Math.min(64, traits.radius)), 0.075);
+  const middle = () => SIDE / 2 + 5 * Math.max(-2, Math.min(2, rng.normal()));
+  const cell = drawOutline(rng, middle(), middle(), Math.max(33, Math.min(76, traits.radius)), 0.075);
   const glass = new Glass();
   paintRedCells(glass, rng, slide, cell);
   paintPlatelets(glass, rng, slide, cell, noise);
