@@ -16,7 +16,14 @@ import type { Task } from './domain/schema.ts';
 
 const ItemIdShape = v.custom<ItemId>((x) => typeof x === 'string' && x.length > 0 && x.length <= 512);
 const TaskShape = v.picklist(['classify', 'classify-many'] as const satisfies readonly Task[]);
-const ActShape = v.picklist(['label', 'skip', 'flag', 'exclude', 'comment', 'retract'] as const satisfies readonly Act[]);
+const ActShape = v.picklist([
+  'label',
+  'skip',
+  'flag',
+  'exclude',
+  'comment',
+  'retract',
+] as const satisfies readonly Act[]);
 const StateShape = v.picklist(['open', 'labelled', 'skipped', 'flagged', 'excluded']);
 const Count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const Path = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
@@ -181,7 +188,9 @@ export const VersionView = v.object({
   sha256: v.string(),
   /** Why it was or was not promoted, e.g. {code: 'first'}, {code: 'not-worse', …}, {code: 'worse', …}. */
   decision: v.looseObject({ code: v.string() }),
-  perClass: v.array(v.object({ class: v.string(), n: Count, recall: v.nullable(v.number()), precision: v.nullable(v.number()) })),
+  perClass: v.array(
+    v.object({ class: v.string(), n: Count, recall: v.nullable(v.number()), precision: v.nullable(v.number()) }),
+  ),
 });
 
 export const MappingShape = v.object({
@@ -206,7 +215,13 @@ export const PreviewShape = v.object({
   kind: v.string(),
   columns: v.array(v.object({ name: v.string(), samples: v.array(v.string()), guess: v.nullable(v.string()) })),
   rows: v.array(
-    v.object({ name: v.string(), source: v.string(), group: v.nullable(v.string()), label: v.nullable(v.array(v.string())), parts: v.array(PartView) }),
+    v.object({
+      name: v.string(),
+      source: v.string(),
+      group: v.nullable(v.string()),
+      label: v.nullable(v.array(v.string())),
+      parts: v.array(PartView),
+    }),
   ),
   /** Labels found, most frequent first (folders' names or the label column), at most 50. */
   labels: v.array(v.string()),
@@ -241,22 +256,46 @@ export const ChangeEvent = v.object({
   kind: v.picklist(['project', 'items', 'annotations', 'queue', 'jobs', 'versions', 'hello']),
 });
 
-const DirEntry = v.object({ name: v.string(), path: v.string(), kind: v.picklist(['folder', 'file']), project: v.boolean() });
+const DirEntry = v.object({
+  name: v.string(),
+  path: v.string(),
+  kind: v.picklist(['folder', 'file']),
+  project: v.boolean(),
+});
 
 export const contract = {
   desk: {
     /** What is open, if anything, and where new projects would go. */
     state: oc.output(
-      v.object({ version: v.string(), host: v.picklist(['web', 'desktop', 'cli']), project: v.nullable(Path), home: v.string() }),
+      v.object({
+        version: v.string(),
+        host: v.picklist(['web', 'desktop', 'cli']),
+        project: v.nullable(Path),
+        home: v.string(),
+      }),
     ),
     create: oc
-      .input(v.object({ dir: Path, name: v.optional(v.string()), task: v.optional(TaskShape, 'classify'), classes: v.array(v.string()) }))
+      .input(
+        v.object({
+          dir: Path,
+          name: v.optional(v.string()),
+          task: v.optional(TaskShape, 'classify'),
+          classes: v.array(v.string()),
+        }),
+      )
       .output(StatusShape),
     open: oc.input(v.object({ dir: Path })).output(StatusShape),
     /** A folder's sub-folders and importable files, for hosts that have no native dialog. */
     browse: oc
       .input(v.object({ dir: v.optional(Path) }))
-      .output(v.object({ dir: v.string(), parent: v.nullable(v.string()), entries: v.array(DirEntry), truncated: v.boolean() })),
+      .output(
+        v.object({
+          dir: v.string(),
+          parent: v.nullable(v.string()),
+          entries: v.array(DirEntry),
+          truncated: v.boolean(),
+        }),
+      ),
   },
   status: oc.output(StatusShape),
   schema: {
@@ -267,7 +306,9 @@ export const contract = {
     preview: oc.input(ImportOptions).output(PreviewShape),
     start: oc.input(ImportOptions).output(v.object({ job: v.string() })),
     problems: oc.output(
-      v.array(v.object({ job: v.string(), source: v.string(), code: v.string(), message: v.string(), hint: v.string() })),
+      v.array(
+        v.object({ job: v.string(), source: v.string(), code: v.string(), message: v.string(), hint: v.string() }),
+      ),
     ),
   },
   items: {
@@ -289,7 +330,9 @@ export const contract = {
   },
   queue: {
     /** The next items to ask, best first; the first ones never change places under the annotator. */
-    next: oc.input(v.object({ count: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(200)), 8) })).output(v.array(QueueEntryView)),
+    next: oc
+      .input(v.object({ count: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(200)), 8) }))
+      .output(v.array(QueueEntryView)),
   },
   annotations: {
     /** Returns only after the act is on disk. */
@@ -311,16 +354,37 @@ export const contract = {
   evidence: {
     /** One point per model version, by labels. */
     curve: oc.output(
-      v.array(v.object({ version: Count, labels: Count, audit: Interval, crossValidated: v.nullable(v.number()), promoted: v.boolean() })),
+      v.array(
+        v.object({
+          version: Count,
+          labels: Count,
+          audit: Interval,
+          crossValidated: v.nullable(v.number()),
+          promoted: v.boolean(),
+        }),
+      ),
     ),
     guarantee: oc
-      .input(v.object({ alpha: v.pipe(v.number(), v.minValue(0.001), v.maxValue(0.5)), delta: v.pipe(v.number(), v.minValue(0.001), v.maxValue(0.5)) }))
+      .input(
+        v.object({
+          alpha: v.pipe(v.number(), v.minValue(0.001), v.maxValue(0.5)),
+          delta: v.pipe(v.number(), v.minValue(0.001), v.maxValue(0.5)),
+        }),
+      )
       .output(GuaranteeShape),
   },
   encoders: {
     list: oc.output(
       v.array(
-        v.object({ version: Count, kind: v.string(), dims: Count, fittedOn: Count, live: v.boolean(), createdAt: v.number(), imported: v.boolean() }),
+        v.object({
+          version: Count,
+          kind: v.string(),
+          dims: Count,
+          fittedOn: Count,
+          live: v.boolean(),
+          createdAt: v.number(),
+          imported: v.boolean(),
+        }),
       ),
     ),
   },

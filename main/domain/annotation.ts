@@ -62,8 +62,18 @@ export const FIRST_HASH = '0'.repeat(64);
 export function annotationHash(a: Omit<Annotation, 'hash'>): string {
   const suggestion = a.suggestion && [a.suggestion.modelVersion, a.suggestion.classes, a.suggestion.probability];
   const fields = [
-    a.sequence, a.item, a.act, a.classes, a.text, a.retracts, a.annotator, a.at, a.durationMs,
-    suggestion, a.suggestionVisible, a.schemaVersion,
+    a.sequence,
+    a.item,
+    a.act,
+    a.classes,
+    a.text,
+    a.retracts,
+    a.annotator,
+    a.at,
+    a.durationMs,
+    suggestion,
+    a.suggestionVisible,
+    a.schemaVersion,
   ];
   return createHash('sha256').update(a.previousHash).update('\n').update(JSON.stringify(fields)).digest('hex');
 }
@@ -79,7 +89,9 @@ export interface Resolved {
 }
 
 /** The label that follows from one item's annotations, given in sequence order: the latest act that is not retracted decides; comments decide nothing. */
-export function resolve(annotations: readonly Pick<Annotation, 'sequence' | 'act' | 'classes' | 'retracts'>[]): Resolved {
+export function resolve(
+  annotations: readonly Pick<Annotation, 'sequence' | 'act' | 'classes' | 'retracts'>[],
+): Resolved {
   const retracted = new Set<number>();
   for (let i = annotations.length - 1; i >= 0; i--) {
     const a = annotations[i];

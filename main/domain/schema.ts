@@ -22,9 +22,14 @@ export function checkSchema(task: Task, classes: readonly string[]): { task: Tas
   }
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined) {
-    throw new EngineError('schema-invalid', `The class “${twice}” is named twice.`, 'Give every class a name of its own.', {
-      classes: names,
-    });
+    throw new EngineError(
+      'schema-invalid',
+      `The class “${twice}” is named twice.`,
+      'Give every class a name of its own.',
+      {
+        classes: names,
+      },
+    );
   }
   const least = task === 'classify' ? 2 : 1;
   if (names.length < least) {

@@ -1,0 +1,433 @@
+/**
+ * The table of commands: what each takes, does and answers. The shapes under `json` are
+ * stable, because scripts depend on them; more fields may come. A command opens the
+ * project, does one thing and closes it.
+ */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { JobData } from '../main/api.ts';
+import { EngineError } from '../main/domain/errors.ts';
+import type { Task } from '../main/domain/schema.ts';
+
+export interface CommandContext {
+  positionals: string[];
+  values: Record<string, string | boolean | undefined>;
+  progress(stage: string, done: number | null, total: number | null): void;
+}
+
+export interface CommandResult {
+  json: unknown;
+  text: string;
+  exitCode?: number;
+}
+
+export interface Command {
+  does: string;
+  /** `X?` may be left out, `X…` is one or more, `X*` any number. */
+  positionals: string[];
+  /** Option → what it takes, or 'flag'. */
+  options?: Record<string, string>;
+  run(context: CommandContext): Promise<CommandResult | undefined>;
+}
+
+type Project = import('../main/project.ts').Project;
+
+/** Opens a project for one command; native modules are loaded only now, so that `help` is instant. */
+async function withProject<T>(dir: string, context: CommandContext, use: (project: Project) => Promise<T>): Promise<T> {
+  const { Project } = await import('../main/project.ts');
+  const project = await Project.open(resolve(dir), { resume: false });
+  const unsubscribe = project.onChange((kind) => {
+    if (kind !== 'jobs') return;
+    const job = project.jobs.active().find((active) => active.state === 'running');
+    if (job?.stage) context.progress(job.stage, job.done, job.total);
+  });
+  try {
+    return await use(project);
+  } finally {
+    unsubscribe();
+    await project.close();
+  }
+}
+
+/** The result of a job that has to succeed. */
+function outcome(job: JobData): Record<string, unknown> {
+  if (job.state === 'failed' && job.error) throw EngineError.from(job.error);
+  if (job.state === 'cancelled')
+    throw new EngineError('cancelled', 'The work was cancelled.', 'Start it again when you like: nothing is lost.');
+  return job.result ?? {};
+}
+
+function text(context: CommandContext, option: string): string | undefined {
+  const value = context.values[option];
+  return typeof value === 'string' ? value : undefined;
+}
+
+function list(context: CommandContext, option: string): string[] | undefined {
+  return text(context, option)
+    ?.split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+}
+
+function number(
+  context: CommandContext,
+  option: string,
+  fallback: number,
+  check: (n: number) => boolean = (n) => n >= 0,
+): number {
+  const value = text(context, option);
+  if (value === undefined) return fallback;
+  const parsed = Number(value);
+  if (!Number.isFinite(parsed) || !check(parsed)) {
+    throw new EngineError(
+      'usage',
+      `--${option} ${value} is not a number this option takes.`,
+      `Give --${option} a sensible number, for example ${fallback}.`,
+    );
+  }
+  return parsed;
+}
+
+function choice<T extends string>(context: CommandContext, option: string, allowed: readonly T[], fallback: T): T {
+  const value = text(context, option) ?? fallback;
+  if (!allowed.includes(value as T)) {
+    throw new EngineError('usage', `--${option} ${value} is not known.`, `Choose one of: ${allowed.join(', ')}.`);
+  }
+  return value as T;
+}
+
+const isShare = (n: number) => n > 0 && n < 1;
+const percent = (x: number | null) => (x === null ? '–' : `${(100 * x).toFixed(1)} %`);
+
+export const commands: Record<string, Command> = {
+  new: {
+    does: 'makes a project in an empty or new folder',
+    positionals: ['DIR'],
+    options: { classes: 'a,b,c', task: 'classify|classify-many', name: 'NAME' },
+    async run(context) {
+      const { Project } = await import('../main/project.ts');
+      const dir = resolve(context.positionals[0]);
+      const classes = list(context, 'classes');
+      if (!classes)
+        throw new EngineError('usage', 'The classes are missing.', 'Add them, for example --classes benign,malignant.');
+      const task = choice<Task>(context, 'task', ['classify', 'classify-many'], 'classify');
+      const project = await Project.create(dir, { name: text(context, 'name'), task, classes });
+      await project.close();
+      return { json: { dir, task, classes }, text: `Made ${dir} with the classes ${classes.join(', ')}.` };
+    },
+  },
+  import: {
+    does: 'imports folders, images, texts, CSV, TSV, JSONL',
+    positionals: ['DIR', 'SOURCE…'],
+    options: {
+      text: 'F',
+      image: 'F',
+      numbers: 'F,F|auto',
+      id: 'F',
+      group: 'F',
+      label: 'F',
+      'labels-from-folders': 'flag',
+      labels: 'given|oracle',
+    },
+    run: (context) =>
+      withProject(context.positionals[0], context, async (project) => {
+        const numbers = list(context, 'numbers');
+        const hasLabels = context.values['labels-from-folders'] === true || text(context, 'label') !== undefined;
+        const { finished } = project.startImport({
+          sources: context.positionals.slice(1).map((source) => resolve(source)),
+          mapping: {
+            text: text(context, 'text'),
+            image: text(context, 'image'),
+            id: text(context, 'id'),
+            group: text(context, 'group'),
+            label: text(context, 'label'),
+            numbers: numbers?.length === 1 && numbers[0] === 'auto' ? 'auto' : numbers,
+          },
+          labelsFromFolders: context.values['labels-from-folders'] === true,
+          labels: hasLabels ? choice(context, 'labels', ['given', 'oracle'], 'given') : 'none',
+        });
+        const job = await finished;
+        const result = outcome(job) as { added: number; duplicates: number; oracle: number };
+        const problems = project
+          .importProblems(job.id)
+          .map(({ source, code, message, hint }) => ({ source, code, message, hint }));
+        const lines = problems.slice(0, 20).map((p) => `  ${p.source}: ${p.message}`);
+        if (problems.length > 20) lines.push(`  and ${problems.length - 20} more`);
+        return {
+          json: { ...result, problems },
+          text: [
+            `${result.added} items added, ${result.duplicates} were there already, ${problems.length} problems.`,
+            ...lines,
+          ].join('\n'),
+        };
+      }),
+  },
+  queue: {
+    does: 'shows the next items to ask, and why',
+    positionals: ['DIR'],
+    options: { count: 'N' },
+    run: (context) =>
+      withProject(context.positionals[0], context, async (project) => {
+        const entries = await project.queue(number(context, 'count', 10, (n) => n >= 1 && n <= 100_000));
+        const items = entries.map(({ view, ...entry }) => ({ ...entry, name: view.name }));
+        return {
+          json: { items },
+          text: items
+            .map(
+              (e) =>
+                `${String(e.rank).padStart(4)}  ${e.item}  ${e.strategy.padEnd(14)} ${e.score.toFixed(4)}  ${e.name}`,
+            )
+            .join('\n'),
+        };
+      }),
+  },
+  label: {
+    does: 'records one label (several classes separated by commas where the task allows)',
+    positionals: ['DIR', 'ITEM', 'CLASS'],
+    options: { annotator: 'NAME' },
+    run: (context) =>
+      withProject(context.positionals[0], context, async (project) => {
+        const [, item, given] = context.positionals;
+        const classes = project.status().task === 'classify' ? [given] : given.split(',').filter((name) => name !== '');
+        const annotation = project.annotate({
+          item: project.resolveItem(item),
+          act: 'label',
+          classes,
+          annotator: text(context, 'annotator') ?? 'cli',
+          durationMs: 0,
+        });
+        return {
+          json: annotation,
+          text: `${annotation.item} is ${classes.join(', ')} (annotation ${annotation.sequence}).`,
+        };
+      }),
+  },
+  train: {
+    does: 'trains on the labels and makes a model version',
+    positionals: ['DIR'],
+    options: { device: 'auto|cpu' },
+    run: (context) =>
+      withProject(context.positionals[0], context, async (project) => {
+        choice(context, 'device', ['auto', 'cpu'], 'auto');
+        const result = outcome(await project.train().finished) as { version: number };
+        const version = project.versions().find((entry) => entry.version === result.version);
+        const audit = version?.audit;
+        return {
+          json: { ...result, ...version },
+          text: `Version ${result.version}: ${version?.labels} labels, audit accuracy ${percent(audit?.accuracy ?? null)} of ${audit?.n} (${version?.state}).`,
+        };
+      }),
+  },
+  predict: {
+    does: 'gives the live version’s calibrated probabilities',
+    positionals: ['DIR'],
+    options: { items: 'ID,ID' },
+    run: (context) =>
+      withProject(context.positionals[0], context, async (project) => {
+        const items = list(context, 'items')?.map((item) => project.resolveItem(item));
+        const predictions = await project.predict(items);
+        const text_ = predictions.items.map(
+          (p) =>
+            `${p.item}  ${predictions.classes.map((name, i) => `${name} ${p.probabilities[i].toFixed(3)}`).join('  ')}`,
+        );
+        return { json: predictions, text: text_.join('\n') };
+      }),
+  },
+  status: {
+    does: 'shows counts, live version, audit accuracy, settled and uncertain items',
+    positionals: ['DIR'],
+    run: (context) =>
+      withProject(context.positionals[0], context, async (project) => {
+        await project.refreshEvidence();
+        const status = project.status();
+        const { audit } = status;
+        return {
+          json: status,
+          text: [
+            `${status.name}: ${status.items} items, ${status.labelled} labelled, classes ${status.classes.join(', ')}.`,
+            status.modelVersion === null ? 'No model version.' : `Live version ${status.modelVersion}.`,
+            `Audit accuracy ${percent(audit.accuracy)} (${percent(audit.low)} – ${percent(audit.high)}, n = ${audit.n}).`,
+            `${status.settled} settled, ${status.uncertain} uncertain.`,
+          ].join('\n'),
+        };
+      }),
+  },
+  simulate: {
+    does: 'replays the loop with oracle labels',
+    positionals: ['DIR'],
+    options: {
+      strategies: 'random,margin,…',
+      budget: 'N',
+      batch: 'N',
+      start: 'N',
+      seeds: 'N',
+      'test-fraction': 'F',
+    },
+    run: (context) =>
+      withProject(context.positionals[0], context, async (project) => {
+        const job = await project.simulate({
+          strategies: list(context, 'strategies') ?? ['default', 'random'],
+          budget: number(context, 'budget', 300, (n) => n >= 1),
+          batch: number(context, 'batch', 20, (n) => n >= 1),
+          start: number(context, 'start', 20, (n) => n >= 1),
+          seeds: number(context, 'seeds', 3, (n) => n >= 1 && n <= 1000),
+          testFraction: number(context, 'test-fraction', 0.25, isShare),
+        }).finished;
+        const result = outcome(job) as unknown as SimulationResult;
+        return { json: result, text: simulationTable(result) };
+      }),
+  },
+  guarantee: {
+    does: 'finds the settled set: items whose labels are wrong at most ALPHA of the time',
+    positionals: ['DIR'],
+    options: { alpha: 'A', delta: 'D' },
+    run: (context) =>
+      withProject(context.positionals[0], context, async (project) => {
+        const found = await project.guarantee(
+          number(context, 'alpha', 0.05, isShare),
+          number(context, 'delta', 0.1, isShare),
+        );
+        const said =
+          found.threshold === null
+            ? `Nothing can be said at ${percent(found.alpha)} yet${found.needed === null ? '' : `: label ${found.needed} more audit items`}.`
+            : `${found.settled} items are settled: at most ${percent(found.alpha)} of their labels are wrong, with probability ${percent(1 - found.delta)}.`;
+        return { json: found, text: said };
+      }),
+  },
+  versions: {
+    does: 'lists the model versions',
+    positionals: ['DIR'],
+    run: (context) =>
+      withProject(context.positionals[0], context, async (project) => {
+        await project.refreshEvidence();
+        const versions = project.versions();
+        return {
+          json: { versions },
+          text: versions
+            .map(
+              (v) =>
+                `${v.live ? '*' : ' '} ${v.version}  ${v.labels} labels  audit ${percent(v.audit.accuracy)} of ${v.audit.n}  ${v.state}`,
+            )
+            .join('\n'),
+        };
+      }),
+  },
+  promote: {
+    does: 'makes a version the live one',
+    positionals: ['DIR', 'V'],
+    run: (context) =>
+      withProject(context.positionals[0], context, async (project) => {
+        const version = Number(context.positionals[1]);
+        project.promote(version, 'cli');
+        return { json: { modelVersion: version }, text: `Version ${version} is live.` };
+      }),
+  },
+  rollback: {
+    does: 'goes back to the version that was live before',
+    positionals: ['DIR'],
+    run: (context) =>
+      withProject(context.positionals[0], context, async (project) => {
+        const version = project.rollback('cli');
+        return { json: { modelVersion: version }, text: `Version ${version} is live.` };
+      }),
+  },
+  verify: {
+    does: 'checks every annotation, blob and derived state',
+    positionals: ['DIR'],
+    run: (context) =>
+      withProject(context.positionals[0], context, async (project) => {
+        const result = project.verify();
+        const lines = result.problems.map((p) => `  ${p.where}: ${p.message}`);
+        return {
+          json: result,
+          text: result.ok ? 'Everything is as it was recorded.' : ['Something was changed:', ...lines].join('\n'),
+          exitCode: result.ok ? 0 : 1,
+        };
+      }),
+  },
+  backup: {
+    does: 'writes the whole project to one file, also while it is being used',
+    positionals: ['DIR', 'FILE'],
+    run: (context) =>
+      withProject(context.positionals[0], context, async (project) => {
+        const file = resolve(context.positionals[1]);
+        await project.backup(file);
+        return { json: { file }, text: `Wrote ${file}.` };
+      }),
+  },
+  restore: {
+    does: 'makes a project from a backup file',
+    positionals: ['FILE', 'DIR'],
+    async run(context) {
+      const { restoreBackup } = await import('../main/store/index.ts');
+      const [file, dir] = context.positionals.map((path) => resolve(path));
+      await restoreBackup(file, dir);
+      return { json: { dir }, text: `Restored ${dir}.` };
+    },
+  },
+  sample: {
+    does: 'makes the built-in sample project (simulated data)',
+    positionals: ['DIR'],
+    options: { kind: 'cells|notes', seed: 'N' },
+    async run(context) {
+      const { createSampleProject } = await import('./sample.ts');
+      const dir = resolve(context.positionals[0]);
+      const made = await createSampleProject(dir, {
+        kind: choice(context, 'kind', ['cells', 'notes'], 'cells'),
+        seed: number(context, 'seed', 1),
+        progress: context.progress,
+      });
+      return { json: made, text: `Made the sample project ${dir} with ${made.added} simulated items.` };
+    },
+  },
+  serve: {
+    does: 'serves the desk to this machine’s browser',
+    positionals: ['DIR?'],
+    options: { port: 'N', open: 'flag' },
+    async run(context) {
+      const { serve } = await import('./serve.ts');
+      const dir = context.positionals[0] === undefined ? null : resolve(context.positionals[0]);
+      if (dir !== null && !existsSync(dir)) {
+        throw new EngineError(
+          'project-not-found',
+          `There is no project in ${dir}.`,
+          'Check the path, or make one with “marginalia new”.',
+          { dir },
+        );
+      }
+      await serve(dir, {
+        port: number(context, 'port', 0, (n) => Number.isInteger(n) && n >= 0 && n < 65_536),
+        open: context.values.open === true,
+        json: context.values.json === true,
+      });
+      return undefined;
+    },
+  },
+};
+
+interface SimulationResult {
+  curves: {
+    strategy: string;
+    seed: number;
+    points: { labels: number; accuracy: number; macroF1: number; ece: number }[];
+  }[];
+}
+
+function simulationTable({ curves }: SimulationResult): string {
+  const strategies = [...new Set(curves.map((curve) => curve.strategy))];
+  const labels = [...new Set(curves.flatMap((curve) => curve.points.map((point) => point.labels)))].sort(
+    (a, b) => a - b,
+  );
+  const rows = labels.map((count) => {
+    const means = strategies.map((strategy) => {
+      const points = curves
+        .filter((curve) => curve.strategy === strategy)
+        .flatMap((curve) => curve.points.filter((point) => point.labels === count));
+      return points.length === 0
+        ? '–'
+        : (points.reduce((sum, point) => sum + point.accuracy, 0) / points.length).toFixed(3);
+    });
+    return [String(count), ...means].map((cell) => cell.padStart(14)).join('');
+  });
+  return [['labels', ...strategies].map((cell) => cell.padStart(14)).join(''), ...rows].join('\n');
+}

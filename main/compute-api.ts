@@ -1,0 +1,124 @@
+/**
+ * The inner contract: what the engine asks of the compute process. Only picks, metrics,
+ * progress and import candidates cross; embeddings and probabilities of the pool stay in
+ * compute, which reads items and labels through its own read-only connection. Long work is
+ * a stream of progress that ends with one result, and stops when its caller goes away.
+ *
+ * Both ends are this project's own code at the same version, so shapes are types only.
+ */
+import { eventIterator, oc, type } from '@orpc/contract';
+import * as v from 'valibot';
+import type { GuaranteeData, ImportOptionsData, IntervalData, PreviewData } from './api.ts';
+import type { Candidate, ImportProblem, ItemId } from './domain/item.ts';
+import type { Snapshot, VersionCard } from './training/index.ts';
+
+export interface ProgressEvent {
+  kind: 'progress';
+  stage: string;
+  done: number | null;
+  total: number | null;
+}
+
+export interface ReadEvent {
+  kind: 'batch';
+  candidates: Candidate[];
+  problems: ImportProblem[];
+  /** Hand it back to go on after this batch. */
+  cursor: string;
+  done: number;
+  total: number | null;
+}
+
+/** A blob that compute has written to `blobs/` and that the engine should register. */
+export interface BlobWritten {
+  sha256: string;
+  sizeBytes: number;
+}
+
+export interface EncoderMade extends BlobWritten {
+  kind: 'encoder';
+  card: Record<string, unknown>;
+  dims: number;
+  fittedOn: number;
+}
+
+export interface Prepared {
+  kind: 'prepared';
+  embedded: number;
+  /** Items whose original could not be read: they are not asked until it is back. */
+  missing: { item: ItemId; code: string; message: string }[];
+}
+
+export interface Trained extends BlobWritten {
+  kind: 'trained';
+  card: VersionCard;
+  snapshot: Snapshot;
+  /** On the audit set, the candidate and the live version; null where there is no live version. */
+  audit: IntervalData;
+  decision: { promote: boolean; code: string; [key: string]: unknown };
+}
+
+export interface Pick {
+  item: ItemId;
+  score: number;
+  strategy: string;
+  why: { code: string; [key: string]: unknown };
+  probabilities: number[] | null;
+}
+
+export interface Chosen {
+  kind: 'chosen';
+  picks: Pick[];
+  /** Open items of the audit set in random order; the engine mixes them in. */
+  audit: Pick[];
+  policy: { strategy: string; code: string; [key: string]: unknown };
+  modelVersion: number | null;
+  seed: number;
+}
+
+export interface Evidence {
+  /** Every version on today's audit set. */
+  versions: { version: number; auditNow: IntervalData }[];
+  guarantee: GuaranteeData | null;
+}
+
+export interface SimulationOptions {
+  strategies: string[];
+  budget: number;
+  batch: number;
+  start: number;
+  seeds: number;
+  testFraction: number;
+}
+
+export interface Simulated {
+  kind: 'simulated';
+  curves: {
+    strategy: string;
+    seed: number;
+    points: { labels: number; accuracy: number; macroF1: number; ece: number }[];
+  }[];
+}
+
+const stream = <T>() => eventIterator(v.custom<T>(() => true));
+
+export const computeContract = {
+  /** Answers when the process is up. */
+  hello: oc.output(type<{ pid: number }>()),
+  preview: oc.input(type<ImportOptionsData>()).output(type<PreviewData>()),
+  read: oc.input(type<{ options: ImportOptionsData; after: string | null }>()).output(stream<ReadEvent>()),
+  /** Fits an encoder on the pool. */
+  fitEncoder: oc.input(type<{ seed: number }>()).output(stream<ProgressEvent | EncoderMade>()),
+  /** Embeds what is not embedded yet with the live encoder. */
+  embed: oc.output(stream<ProgressEvent | Prepared>()),
+  train: oc.input(type<{ seed: number }>()).output(stream<ProgressEvent | Trained>()),
+  choose: oc
+    .input(type<{ count: number; auditCount: number; strategy: string; seed: number; keep: ItemId[] }>())
+    .output(stream<ProgressEvent | Chosen>()),
+  evidence: oc.input(type<{ alpha: number; delta: number }>()).output(type<Evidence>()),
+  predict: oc
+    .input(type<{ items: ItemId[] | null }>())
+    .output(type<{ modelVersion: number; classes: string[]; items: { item: ItemId; probabilities: number[] }[] }>()),
+  similar: oc.input(type<{ item: ItemId; count: number }>()).output(type<{ item: ItemId; similarity: number }[]>()),
+  simulate: oc.input(type<SimulationOptions>()).output(stream<ProgressEvent | Simulated>()),
+};

@@ -1,0 +1,98 @@
+/**
+ * Entry of the compute process: serves the inner contract over the channel to the engine,
+ * for the project named as its argument (none: only previews and reading). It may be busy
+ * for minutes and may be killed at any time; it ends when the engine does.
+ */
+import { implement } from '@orpc/server';
+import { RPCHandler } from '@orpc/server/message-port';
+import { computeContract, type ProgressEvent } from './compute-api.ts';
+import { EngineError } from './domain/errors.ts';
+import { preview, readSources } from './ingest/index.ts';
+import type { Learner, Report } from './learner.ts';
+import { parentPort, sendErrorsWhole } from './rpc.ts';
+import { partView } from './views.ts';
+
+const dir = process.argv[2] ?? '';
+let opened: Promise<Learner> | null = null;
+
+/** Loaded and opened when first needed: reading files needs neither models nor the project. */
+function learner(): Promise<Learner> {
+  if (dir === '')
+    throw new EngineError('project-not-found', 'No project is open.', 'Open a project, or make a new one.');
+  opened ??= import('./learner.ts').then((module) => new module.Learner(dir));
+  return opened;
+}
+
+const os = implement(computeContract).use(sendErrorsWhole as never);
+
+const router = os.router({
+  hello: os.hello.handler(() => ({ pid: process.pid })),
+  preview: os.preview.handler(async ({ input }) => {
+    const found = await preview(input.sources, optionsOf(input));
+    const labels = found.columns.find(
+      (column) => column.name === (input.mapping.label ?? found.mapping.label) || column.guess === 'label',
+    )?.samples;
+    return {
+      ...found,
+      labels: labels ?? found.folders,
+      rows: found.rows.map((candidate) => ({ ...candidate, parts: candidate.parts.map(partView) })),
+    };
+  }),
+  read: os.read.handler(async function* ({ input, signal }) {
+    const { options, after } = input;
+    for await (const batch of readSources(options.sources, {
+      ...optionsOf(options),
+      after: after ?? undefined,
+      signal,
+    })) {
+      yield { kind: 'batch' as const, ...batch };
+    }
+  }),
+  fitEncoder: os.fitEncoder.handler(({ input, signal }) =>
+    reporting(async (report) => (await learner()).fitEncoder(input.seed, report, signal)),
+  ),
+  embed: os.embed.handler(({ signal }) => reporting(async (report) => (await learner()).embed(report, signal))),
+  train: os.train.handler(({ input, signal }) =>
+    reporting(async (report) => (await learner()).train(input.seed, report, signal)),
+  ),
+  choose: os.choose.handler(({ input, signal }) =>
+    reporting(async (report) => (await learner()).choose(input, report, signal)),
+  ),
+  evidence: os.evidence.handler(async ({ input }) => (await learner()).evidence(input)),
+  predict: os.predict.handler(async ({ input }) => (await learner()).predict(input.items)),
+  similar: os.similar.handler(async ({ input }) => (await learner()).similar(input.item, input.count)),
+  simulate: os.simulate.handler(({ input, signal }) =>
+    reporting(async (report) => (await learner()).simulate(input, report, signal)),
+  ),
+});
+
+/** Work that reports as it goes → a stream of its latest report, whenever the reader is ready, and at last the result. */
+async function* reporting<T>(work: (report: Report) => Promise<T>): AsyncGenerator<ProgressEvent | T> {
+  let latest: ProgressEvent | null = null;
+  let wake = () => {};
+  let done = false;
+  const result = work((stage, at, total) => {
+    latest = { kind: 'progress', stage, done: at, total };
+    wake();
+  }).finally(() => {
+    done = true;
+    wake();
+  });
+  result.catch(() => undefined);
+  for (;;) {
+    if (latest !== null) {
+      const event: ProgressEvent = latest;
+      latest = null;
+      yield event;
+    } else if (done) break;
+    else await new Promise<void>((resolve) => (wake = resolve));
+  }
+  yield await result;
+}
+
+function optionsOf(options: { mapping: Record<string, unknown>; labelsFromFolders: boolean }) {
+  return { mapping: options.mapping, labelsFromFolders: options.labelsFromFolders };
+}
+
+new RPCHandler(router).upgrade(parentPort(), { context: {} });
+process.on('disconnect', () => process.exit(0));

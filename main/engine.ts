@@ -1,0 +1,153 @@
+/**
+ * The engine: composition root of everything behind the window. It holds at most one open
+ * project, serves the contract (`api.ts`) for whichever host carries it, and answers
+ * within 50 ms: whatever takes longer runs in the compute process, as a job.
+ */
+import { mkdirSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { EventPublisher, implement } from '@orpc/server';
+import packageJson from '../package.json' with { type: 'json' };
+import { contract, type Change, type Status } from './api.ts';
+import { browse } from './browse.ts';
+import { ComputeProcess } from './compute-process.ts';
+import { EngineError } from './domain/errors.ts';
+import { PixelSource, type Pixels } from './pixels.ts';
+import { Project, type CreateOptions } from './project.ts';
+import { sendErrorsWhole } from './rpc.ts';
+
+export interface EngineOptions {
+  host: 'web' | 'desktop' | 'cli';
+  /** Where new projects go unless told otherwise. */
+  home?: string;
+}
+
+export class Engine {
+  readonly router: ReturnType<Engine['buildRouter']>;
+  readonly #options: EngineOptions;
+  readonly #home: string;
+  readonly #changes = new EventPublisher<{ change: Change }>();
+  readonly #pixels = new PixelSource();
+  /** For previews before a project exists. */
+  readonly #scout = new ComputeProcess('');
+  #project: Project | null = null;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.#home = options.home ?? join(homedir(), 'Marginalia');
+    this.router = this.buildRouter();
+  }
+
+  /** Opens a project and closes the one before. Interrupted work goes on. */
+  async open(dir: string): Promise<Status> {
+    if (this.#project?.dir !== dir) this.#hold(await Project.open(dir, { resume: true }));
+    return this.project.status();
+  }
+
+  async create(dir: string, options: CreateOptions): Promise<Status> {
+    mkdirSync(dir, { recursive: true });
+    this.#hold(await Project.create(dir, options));
+    return this.project.status();
+  }
+
+  /** The open project. Errors: `project-not-found` when none is open. */
+  get project(): Project {
+    if (!this.#project)
+      throw new EngineError('project-not-found', 'No project is open.', 'Open a project, or make a new one.');
+    return this.#project;
+  }
+
+  /** Pixels of an item's image part, with the longest side at most `side` where given. */
+  async pixels(item: string, part: number, side: number | null): Promise<Pixels> {
+    return this.#pixels.read(this.project.imagePath(item, part), side);
+  }
+
+  async close(): Promise<void> {
+    this.#scout.close();
+    await this.#project?.close();
+    this.#project = null;
+  }
+
+  #hold(project: Project): void {
+    const before = this.#project;
+    this.#project = project;
+    project.onChange((kind) => this.#changes.publish('change', { kind }));
+    this.#changes.publish('change', { kind: 'project' });
+    void before?.close();
+  }
+
+  private buildRouter() {
+    const os = implement(contract).use(sendErrorsWhole as never);
+    const project = () => this.project;
+    return os.router({
+      desk: {
+        state: os.desk.state.handler(() => ({
+          version: packageJson.version,
+          host: this.#options.host,
+          project: this.#project?.dir ?? null,
+          home: this.#home,
+        })),
+        create: os.desk.create.handler(({ input }) => this.create(input.dir, input)),
+        open: os.desk.open.handler(({ input }) => this.open(input.dir)),
+        browse: os.desk.browse.handler(({ input }) => browse(input.dir ?? homedir())),
+      },
+      status: os.status.handler(() => project().status()),
+      schema: {
+        addClass: os.schema.addClass.handler(({ input }) => project().addClass(input.name)),
+      },
+      imports: {
+        preview: os.imports.preview.handler(({ input, signal }) =>
+          this.#scout.call((compute, options) => compute.preview(input, options), signal),
+        ),
+        start: os.imports.start.handler(({ input }) => ({ job: project().startImport(input).id })),
+        problems: os.imports.problems.handler(() => project().importProblems()),
+      },
+      items: {
+        get: os.items.get.handler(({ input }) => project().item(input.item)),
+        list: os.items.list.handler(({ input }) => project().items(input)),
+        similar: os.items.similar.handler(({ input }) => project().similar(input.item, input.count)),
+      },
+      queue: {
+        next: os.queue.next.handler(({ input }) => project().next(input.count)),
+      },
+      annotations: {
+        add: os.annotations.add.handler(({ input }) => project().annotate(input)),
+        undo: os.annotations.undo.handler(({ input }) => project().undo(input.annotator)),
+        redo: os.annotations.redo.handler(({ input }) => project().redo(input.annotator)),
+        history: os.annotations.history.handler(({ input }) => project().history(input)),
+      },
+      versions: {
+        list: os.versions.list.handler(() => project().versions()),
+        promote: os.versions.promote.handler(({ input }) => {
+          project().promote(input.version, 'desk');
+          return project().versions();
+        }),
+        rollback: os.versions.rollback.handler(() => {
+          project().rollback('desk');
+          return project().versions();
+        }),
+      },
+      training: {
+        start: os.training.start.handler(() => ({ job: project().train().id })),
+      },
+      evidence: {
+        curve: os.evidence.curve.handler(() => project().curve()),
+        guarantee: os.evidence.guarantee.handler(({ input }) => project().guarantee(input.alpha, input.delta)),
+      },
+      encoders: {
+        list: os.encoders.list.handler(() => project().encoders()),
+      },
+      jobs: {
+        list: os.jobs.list.handler(() => project().jobs.list()),
+        cancel: os.jobs.cancel.handler(({ input }) => project().jobs.cancel(input.job)),
+      },
+      changes: os.changes.handler(({ signal }) => this.#watch(signal)),
+    });
+  }
+
+  async *#watch(signal: AbortSignal | undefined): AsyncGenerator<Change> {
+    const changes = this.#changes.subscribe('change', { signal });
+    yield { kind: 'hello' };
+    yield* changes;
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * Long work: every job has an id, progress and a cancel, and a durable row, so that what a
+ * crash interrupted is known at the next start. Progress lives in memory; state, cursor
+ * and outcome are on disk. Cancelling is an outcome, not an error.
+ */
+import type { JobData } from './api.ts';
+import { EngineError, type ErrorShape } from './domain/errors.ts';
+import type { JobRecord, ProjectStore } from './store/index.ts';
+
+export type JobKind = JobData['kind'];
+
+export interface Progress {
+  stage: string;
+  done?: number | null;
+  total?: number | null;
+}
+
+export interface JobControl {
+  readonly id: string;
+  readonly signal: AbortSignal;
+  report(progress: Progress): void;
+}
+
+export type JobResult = Record<string, unknown>;
+
+interface Running {
+  controller: AbortController;
+  progress: Progress | null;
+  finished: Promise<JobData>;
+}
+
+/** Runs jobs one after another per lane, mirrors them to the store and tells `onChange` (at most every 100 ms for progress). */
+export class Jobs {
+  readonly #store: ProjectStore;
+  readonly #onChange: () => void;
+  readonly #running = new Map<string, Running>();
+  readonly #lanes = new Map<string, Promise<unknown>>();
+  #lastTold = 0;
+  #closed = false;
+
+  constructor(store: ProjectStore, onChange: () => void) {
+    this.#store = store;
+    this.#onChange = onChange;
+  }
+
+  /** Starts `work` after everything earlier in its lane. `resume` continues an interrupted job under its old id. */
+  start(
+    kind: JobKind,
+    params: Record<string, unknown>,
+    work: (control: JobControl) => Promise<JobResult | undefined>,
+    options: { lane?: string; resume?: string } = {},
+  ): { id: string; finished: Promise<JobData> } {
+    const id = options.resume ?? this.#store.jobs.enqueue(kind, params).id;
+    const controller = new AbortController();
+    const running: Running = { controller, progress: null, finished: new Promise<never>(() => undefined) };
+    const control: JobControl = {
+      id,
+      signal: controller.signal,
+      report: (progress) => {
+        running.progress = progress;
+        const now = performance.now();
+        if (now - this.#lastTold < 100) return;
+        this.#lastTold = now;
+        this.#onChange();
+      },
+    };
+    const lane = options.lane ?? 'learning';
+    const before = this.#lanes.get(lane) ?? Promise.resolve();
+    running.finished = before.then(() => this.#run(id, control, work));
+    this.#lanes.set(
+      lane,
+      running.finished.catch(() => undefined),
+    );
+    this.#running.set(id, running);
+    this.#onChange();
+    return { id, finished: running.finished };
+  }
+
+  async #run(
+    id: string,
+    control: JobControl,
+    work: (control: JobControl) => Promise<JobResult | undefined>,
+  ): Promise<JobData> {
+    const { jobs } = this.#store;
+    try {
+      control.signal.throwIfAborted();
+      jobs.start(id);
+      this.#onChange();
+      const result = await work(control);
+      this.#refuseIfClosed();
+      if (control.signal.aborted) jobs.cancel(id);
+      else jobs.finish(id, result);
+    } catch (error) {
+      this.#refuseIfClosed();
+      if (control.signal.aborted || (error instanceof EngineError && error.code === 'cancelled')) jobs.cancel(id);
+      else jobs.fail(id, errorShapeOf(error));
+    } finally {
+      this.#running.delete(id);
+    }
+    const view = this.#view(this.#known(id));
+    this.#onChange();
+    return view;
+  }
+
+  /** A closed project's job stays `running` on disk, which is how the next start finds it. */
+  #refuseIfClosed(): void {
+    if (this.#closed)
+      throw new EngineError('cancelled', 'The project was closed.', 'Open the project again: the work goes on.');
+  }
+
+  #known(id: string): JobRecord {
+    const row = this.#store.jobs.get(id);
+    if (!row)
+      throw new EngineError('job-unknown', `There is no job ${id}.`, 'List the jobs and choose one of them.', {
+        job: id,
+      });
+    return row;
+  }
+
+  /** The latest, newest first. */
+  list(limit = 20): JobData[] {
+    return this.#store.jobs.list({ limit }).map((row) => this.#view(row));
+  }
+
+  /** Those that run or wait. */
+  active(): JobData[] {
+    return [...this.#running.keys()].map((id) => this.#view(this.#known(id)));
+  }
+
+  isActive(kind: JobKind): boolean {
+    return this.active().some((job) => job.kind === kind);
+  }
+
+  /** Errors: `job-unknown`. A job that has ended stays as it is. */
+  cancel(id: string): JobData {
+    const row = this.#known(id);
+    this.#running.get(id)?.controller.abort();
+    return this.#view(row);
+  }
+
+  /** Waits for a job to end, however it ends. */
+  async finished(id: string): Promise<JobData> {
+    const running = this.#running.get(id);
+    return running ? running.finished : this.#view(this.#known(id));
+  }
+
+  /** Stops everything that runs and leaves it marked as running, so that the next start resumes it. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const waiting = [...this.#running.values()].map((running) => running.finished.catch(() => undefined));
+    for (const running of this.#running.values()) running.controller.abort();
+    await Promise.all(waiting);
+  }
+
+  #view(row: JobRecord): JobData {
+    const progress = this.#running.get(row.id)?.progress ?? null;
+    const done = progress?.done ?? null;
+    const total = progress?.total ?? null;
+    return {
+      id: row.id,
+      kind: row.kind as JobKind,
+      state: row.state,
+      progress: row.state === 'done' ? 1 : done !== null && total ? Math.min(1, done / total) : null,
+      stage: progress?.stage ?? null,
+      done,
+      total,
+      createdAt: row.createdAt,
+      endedAt: row.endedAt,
+      error: row.error,
+      result: row.result as JobData['result'],
+    };
+  }
+}
+
+function errorShapeOf(error: unknown): ErrorShape {
+  if (error instanceof EngineError) return error.toJSON();
+  console.error(error);
+  return {
+    code: 'io-failed',
+    message: error instanceof Error ? error.message : String(error),
+    hint: 'Try again; if it comes back, report it with the log.',
+    context: {},
+  };
+}

@@ -1,0 +1,402 @@
+/**
+ * The loop behind the desk: import → encode → train → choose, each a job, each started when
+ * its time has come and no other learning job runs. It decides when; compute does the
+ * work; the store keeps the outcome. It never delays an annotation: a label is on disk
+ * before the loop hears of it.
+ */
+import type { ImportOptionsData, JobData } from './api.ts';
+import type {
+  Chosen,
+  EncoderMade,
+  Evidence,
+  Pick,
+  Prepared,
+  ProgressEvent,
+  ReadEvent,
+  Simulated,
+  SimulationOptions,
+  Trained,
+} from './compute-api.ts';
+import type { ComputeProcess } from './compute-process.ts';
+import { assert, EngineError } from './domain/errors.ts';
+import type { ItemId } from './domain/item.ts';
+import { createRng } from './domain/rng.ts';
+import { isNearDuplicate } from './ingest/index.ts';
+import type { JobControl, Jobs } from './jobs.ts';
+import type { ProjectStore, QueueDraft } from './store/index.ts';
+
+export type ChangeKind = 'project' | 'items' | 'annotations' | 'queue' | 'jobs' | 'versions';
+
+/** Entries at the head that keep their places when the queue is re-ranked: the one on screen and the ones already decoded. */
+const FROZEN_HEAD = 6;
+/** How many items one choice fetches, and below how many open entries the next is made. */
+const BATCH = 30;
+const REFILL_BELOW = 12;
+/** The encoder is fitted again when the pool has grown by this factor. */
+const REFIT_FACTOR = 2;
+/** Labels after which training pays: few at first, then in proportion, so that versions stay few. */
+const LEAST_LABELS = 5;
+const LABEL_SHARE = 0.1;
+/** A compute process that dies is tried again this often before the job fails. */
+const TRIES = 2;
+
+export const GUARANTEE_ALPHA = 0.05;
+export const GUARANTEE_DELTA = 0.1;
+
+interface LoopParts {
+  store: ProjectStore;
+  jobs: Jobs;
+  compute: ComputeProcess;
+  /** Import runs apart, so that labelling goes on meanwhile. */
+  reader: ComputeProcess;
+  changed(kind: ChangeKind): void;
+  /** Whether jobs start by themselves; the command line starts them one by one. */
+  automatic: boolean;
+}
+
+export class Loop {
+  readonly #parts: LoopParts;
+  evidence: Evidence | null = null;
+  policy: Chosen['policy'] | null = null;
+  /** Items whose original cannot be read just now. */
+  missing = new Set<ItemId>();
+  #embeddedItems = -1;
+  #closed = false;
+  #refreshing: Promise<void> | null = null;
+  #refreshAgain = false;
+
+  constructor(parts: LoopParts) {
+    this.#parts = parts;
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  /** Labels, relabels and retractions on record since the live training set was frozen. */
+  labelsSinceTraining(): number {
+    const { annotations, versions } = this.#parts.store;
+    const last = versions.list().at(-1);
+    const since = (last?.metrics as { sequence?: number } | undefined)?.sequence ?? 0;
+    return annotations.head().sequence - since;
+  }
+
+  trainAfter(): number {
+    const { pool } = this.#parts.store.counts();
+    return Math.max(LEAST_LABELS, Math.ceil(LABEL_SHARE * pool.labelled));
+  }
+
+  /** Whether the pool's labels could train anything. */
+  canTrain(): boolean {
+    const { pool } = this.#parts.store.counts();
+    const seen = Object.values(pool.classes).filter((n) => n > 0).length;
+    return this.#parts.store.schema.current().task === 'classify'
+      ? seen >= 2 && pool.labelled >= 4
+      : pool.labelled >= 4;
+  }
+
+  /** Starts whatever the state of the project asks for next. Cheap when there is nothing. */
+  advance(): void {
+    const { jobs, store, automatic } = this.#parts;
+    if (!automatic || this.#closed) return;
+    if (['encode', 'train', 'queue'].some((kind) => jobs.isActive(kind as JobData['kind']))) return;
+    const counts = store.counts();
+    if (counts.items === 0) return;
+    if (this.#mustEncode(counts.items)) {
+      // While an import runs, the pool is not fitted on its first few hundred items again and again.
+      if (!jobs.isActive('import') || store.versions.encoders().length === 0) this.#chain(this.startEncode());
+    } else if (this.canTrain() && this.labelsSinceTraining() >= this.trainAfter()) this.#chain(this.startTraining());
+    else if (store.queue.remaining() < Math.min(REFILL_BELOW, this.#openItems())) this.#chain(this.startQueue());
+  }
+
+  #openItems(): number {
+    const { pool, audit } = this.#parts.store.counts();
+    return pool.open + audit.open - this.missing.size;
+  }
+
+  #chain(job: { finished: Promise<JobData> }): void {
+    job.finished.then(
+      (view) => {
+        if (view.state === 'done') this.advance();
+      },
+      () => undefined,
+    );
+  }
+
+  #mustEncode(items: number): boolean {
+    return this.#mustFit(items) || this.#embeddedItems !== items;
+  }
+
+  #mustFit(items: number): boolean {
+    const encoder = this.#parts.store.versions.encoders().at(-1);
+    if (!encoder) return true;
+    const card = encoder.card as { fittedOn?: number; imported?: boolean };
+    return card.imported !== true && items >= REFIT_FACTOR * (card.fittedOn ?? 0);
+  }
+
+  startImport(
+    options: ImportOptionsData,
+    resume?: { id: string; cursor: string | null },
+  ): { id: string; finished: Promise<JobData> } {
+    const { store, jobs, reader, changed } = this.#parts;
+    const work = async (control: JobControl) => {
+      let after = resume?.cursor ?? null;
+      await this.#withRetries(control, () =>
+        reader.run<ReadEvent>(
+          (compute, call) => compute.read({ options, after }, call),
+          (batch) => {
+            if (control.signal.aborted) return;
+            store.items.addCandidates(batch.candidates, {
+              job: control.id,
+              cursor: batch.cursor,
+              labels: options.labels,
+              problems: batch.problems,
+              isNearDuplicate,
+              progress: { done: batch.done, total: batch.total },
+            });
+            after = batch.cursor;
+            control.report({ stage: 'reading', done: batch.done, total: batch.total });
+            changed('items');
+            this.advance();
+          },
+          control.signal,
+        ),
+      );
+      return undefined;
+    };
+    const job = jobs.start('import', options as unknown as Record<string, unknown>, work, {
+      lane: 'import',
+      resume: resume?.id,
+    });
+    this.#chain(job);
+    return job;
+  }
+
+  /** Fits an encoder where one is due, then embeds what has no embedding. */
+  startEncode(): { id: string; finished: Promise<JobData> } {
+    return this.#parts.jobs.start('encode', {}, async (control) => {
+      const { store } = this.#parts;
+      const items = store.counts().items;
+      if (this.#mustFit(items)) await this.#fitEncoder(control);
+      const prepared = await this.#stream<Prepared>(control, 'prepared', (compute, call) =>
+        compute.embed(undefined, call),
+      );
+      this.missing = new Set(prepared.missing.map(({ item }) => item));
+      this.#embeddedItems = items;
+      return { embedded: prepared.embedded, missing: prepared.missing.length };
+    });
+  }
+
+  async #fitEncoder(control: JobControl): Promise<void> {
+    const { store, changed } = this.#parts;
+    const seed = this.#seed('encoder');
+    const made = await this.#stream<EncoderMade>(control, 'encoder', (compute, call) =>
+      compute.fitEncoder({ seed }, call),
+    );
+    control.signal.throwIfAborted();
+    store.versions.addEncoder({
+      kind: String(made.card.kind),
+      blob: made.sha256,
+      card: { ...made.card, fittedOn: made.fittedOn, dims: made.dims },
+    });
+    changed('project');
+  }
+
+  startTraining(): { id: string; finished: Promise<JobData> } {
+    return this.#parts.jobs.start('train', {}, async (control) => {
+      const { store, changed } = this.#parts;
+      await this.#ensureEncoded(control);
+      const { sequence } = store.annotations.head();
+      const seed = this.#seed(`train ${sequence}`);
+      const trained = await this.#stream<Trained>(control, 'trained', (compute, call) => compute.train({ seed }, call));
+      control.signal.throwIfAborted();
+      const encoder = store.versions.encoders().at(-1);
+      assert(encoder !== undefined, 'an encoder after training');
+      const { snapshot, config } = trained.card;
+      store.versions.addSnapshot(trained.snapshot);
+      const { run } = store.versions.addRun({ snapshot, seed, config, outcome: { sequence } });
+      const metrics = { sequence, audit: trained.audit, decision: trained.decision, sizeBytes: trained.sizeBytes };
+      const version = store.versions.add({
+        blob: trained.sha256,
+        encoder: encoder.encoder,
+        run,
+        card: trained.card,
+        metrics,
+      });
+      if (trained.decision.promote) store.versions.promote(version, { who: 'marginalia', reason: trained.decision });
+      changed('versions');
+      await this.refreshEvidence();
+      await this.#choose(control);
+      return { version, promoted: trained.decision.promote };
+    });
+  }
+
+  startQueue(): { id: string; finished: Promise<JobData> } {
+    return this.#parts.jobs.start('queue', {}, async (control) => {
+      await this.#ensureEncoded(control);
+      return { entries: await this.#choose(control) };
+    });
+  }
+
+  startSimulation(options: SimulationOptions): { id: string; finished: Promise<JobData> } {
+    return this.#parts.jobs.start('simulate', { ...options }, async (control) => {
+      await this.#ensureEncoded(control);
+      const { curves } = await this.#stream<Simulated>(control, 'simulated', (compute, call) =>
+        compute.simulate(options, call),
+      );
+      return { curves };
+    });
+  }
+
+  /** What the command line and a training started by hand need first. */
+  async #ensureEncoded(control: JobControl): Promise<void> {
+    const { store } = this.#parts;
+    const items = store.counts().items;
+    if (items === 0)
+      throw new EngineError(
+        'source-empty',
+        'The project has no items yet.',
+        'Import some images, texts or tables first.',
+      );
+    if (this.#mustFit(items)) await this.#fitEncoder(control);
+    if (this.#embeddedItems === items) return;
+    const prepared = await this.#stream<Prepared>(control, 'prepared', (compute, call) =>
+      compute.embed(undefined, call),
+    );
+    this.missing = new Set(prepared.missing.map(({ item }) => item));
+    this.#embeddedItems = items;
+  }
+
+  /** Chooses the next batch and mixes the audit draw into it; what is about to be seen keeps its place. */
+  async #choose(control: JobControl, count = BATCH): Promise<number> {
+    const { store, changed } = this.#parts;
+    const head = store.queue.next(FROZEN_HEAD).map((entry) => entry.item);
+    const seed = this.#seed(`choose ${store.annotations.head().sequence}`);
+    const chosen = await this.#stream<Chosen>(control, 'chosen', (compute, call) =>
+      compute.choose({ count, auditCount: count, strategy: 'default', seed, keep: head }, call),
+    );
+    this.policy = chosen.policy;
+    const entries = mixAudit(chosen, store.facts.auditShare, seed);
+    const open = store.queue.replace(
+      entries.map((pick): QueueDraft => ({
+        item: pick.item,
+        score: pick.score,
+        strategy: pick.strategy,
+        modelVersion: chosen.modelVersion,
+        seed: chosen.seed,
+        why: { ...pick.why, distribution: pick.probabilities },
+      })),
+      { keepFirst: FROZEN_HEAD },
+    );
+    changed('queue');
+    return open;
+  }
+
+  /** Waits until everything is embedded. */
+  async ready(): Promise<void> {
+    const { jobs, store } = this.#parts;
+    if (this.#embeddedItems === store.counts().items) return;
+    const job = await jobs.start('encode', {}, async (control) => {
+      await this.#ensureEncoded(control);
+      return {};
+    }).finished;
+    if (job.error) throw EngineError.from(job.error);
+  }
+
+  /** Another version is in use now: what was chosen by the one before is chosen anew. */
+  liveChanged(): void {
+    if (!this.#parts.automatic) return;
+    this.#chain(this.startQueue());
+    void this.refreshEvidence().catch(() => undefined);
+  }
+
+  /** At least `count` open entries, where there are so many items. */
+  async ensureQueue(count: number): Promise<void> {
+    const { jobs, store } = this.#parts;
+    if (store.queue.remaining() >= Math.min(count, this.#openItems()) && store.queue.remaining() > 0) return;
+    const job = await jobs.start('queue', {}, async (control) => {
+      await this.#ensureEncoded(control);
+      return { entries: await this.#choose(control, Math.max(BATCH, count)) };
+    }).finished;
+    if (job.error) throw EngineError.from(job.error);
+  }
+
+  /** Measures every version on today's audit set; calls while one is running are joined into one more. */
+  async refreshEvidence(): Promise<void> {
+    if (this.#refreshing) {
+      this.#refreshAgain = true;
+      return this.#refreshing;
+    }
+    this.#refreshing = this.#measure().finally(() => {
+      this.#refreshing = null;
+    });
+    await this.#refreshing;
+    if (this.#refreshAgain && !this.#closed) {
+      this.#refreshAgain = false;
+      await this.refreshEvidence();
+    }
+  }
+
+  async #measure(): Promise<void> {
+    const { store, compute, changed } = this.#parts;
+    if (store.versions.list().length === 0) return;
+    this.evidence = await compute.call((client, call) =>
+      client.evidence({ alpha: GUARANTEE_ALPHA, delta: GUARANTEE_DELTA }, call),
+    );
+    changed('versions');
+  }
+
+  async #stream<R extends { kind: string }>(
+    control: JobControl,
+    last: R['kind'],
+    use: Parameters<ComputeProcess['run']>[0],
+  ): Promise<R> {
+    let result: R | null = null;
+    await this.#withRetries(control, () =>
+      this.#parts.compute.run(
+        use,
+        (event) => {
+          if (event.kind === last) result = event as R;
+          else if (event.kind === 'progress') control.report(event as ProgressEvent);
+        },
+        control.signal,
+      ),
+    );
+    assert(result !== null, `a result of kind ${last}`);
+    return result;
+  }
+
+  /** Work is written so that it can be done again: what was kept is not redone. */
+  async #withRetries(control: JobControl, work: () => Promise<void>): Promise<void> {
+    for (let left = TRIES; ; left--) {
+      try {
+        return await work();
+      } catch (error) {
+        const died = error instanceof EngineError && error.code === 'compute-died';
+        if (!died || left <= 1 || control.signal.aborted || this.#closed) throw error;
+      }
+    }
+  }
+
+  #seed(name: string): number {
+    return createRng(this.#parts.store.facts.seed).derive(name).seed;
+  }
+}
+
+/** Every place in the queue is an audit item with probability `share`, as long as there are some; when the pool is used up, the audit items that are left follow. */
+export function mixAudit(
+  chosen: { picks: readonly Pick[]; audit: readonly Pick[] },
+  share: number,
+  seed: number,
+): Pick[] {
+  const { picks, audit } = chosen;
+  if (picks.length === 0) return [...audit];
+  const rng = createRng(seed).derive('audit places');
+  const mixed: Pick[] = [];
+  let next = 0;
+  for (const pick of picks) {
+    while (next < audit.length && rng.next() < share) mixed.push(audit[next++]);
+    mixed.push(pick);
+  }
+  return mixed;
+}

@@ -1,0 +1,438 @@
+/**
+ * A project: the facade that knows the whole loop. Everything a window or a script can do
+ * to a project is a method here; none of them takes longer than a database transaction,
+ * because long work is a job. An annotation is on disk when its method returns.
+ */
+import { randomInt } from 'node:crypto';
+import { resolve } from 'node:path';
+import type {
+  AnnotationData,
+  AnnotationInputData,
+  GuaranteeData,
+  ImportOptionsData,
+  IntervalData,
+  ItemViewData,
+  JobData,
+  QueueEntry,
+  Status,
+  VersionData,
+} from './api.ts';
+import type { SimulationOptions } from './compute-api.ts';
+import { ComputeProcess } from './compute-process.ts';
+import type { ItemState } from './domain/annotation.ts';
+import { systemClock } from './domain/clock.ts';
+import { EngineError } from './domain/errors.ts';
+import type { ItemId } from './domain/item.ts';
+import type { Task } from './domain/schema.ts';
+import { Jobs } from './jobs.ts';
+import { Loop, type ChangeKind } from './loop.ts';
+import {
+  createProject,
+  openProject,
+  type BackupResult,
+  type ItemRecord,
+  type ProjectStore,
+  type Verification,
+} from './store/index.ts';
+import { annotationView, itemView, NOTHING_MEASURED, queueEntryView, versionViews } from './views.ts';
+
+export interface CreateOptions {
+  name?: string;
+  task?: Task;
+  classes: readonly string[];
+  auditShare?: number;
+  /** Of everything random in the project; drawn where it is not given. */
+  seed?: number;
+  /** Says so wherever the project is shown. */
+  simulated?: boolean;
+}
+
+export interface OpenOptions {
+  /** Whether jobs start by themselves and interrupted ones go on. The command line starts each job it needs. */
+  resume: boolean;
+}
+
+const clock = systemClock;
+const DAY_MS = 86_400_000;
+
+export class Project {
+  readonly dir: string;
+  readonly jobs: Jobs;
+  readonly #store: ProjectStore;
+  readonly #compute: ComputeProcess;
+  readonly #reader: ComputeProcess;
+  readonly #loop: Loop;
+  readonly #listeners = new Set<(kind: ChangeKind) => void>();
+
+  private constructor(store: ProjectStore, options: OpenOptions) {
+    this.dir = store.dir;
+    this.#store = store;
+    this.#compute = new ComputeProcess(store.dir);
+    this.#reader = new ComputeProcess(store.dir, { background: true });
+    const changed = (kind: ChangeKind) => this.#tell(kind);
+    this.jobs = new Jobs(store, () => changed('jobs'));
+    this.#loop = new Loop({
+      store,
+      jobs: this.jobs,
+      compute: this.#compute,
+      reader: this.#reader,
+      changed,
+      automatic: options.resume,
+    });
+    this.#resume(options);
+  }
+
+  /** Makes a project in a new or empty folder. Errors: `project-exists`, `schema-invalid`, `disk-full`. */
+  static async create(dir: string, options: CreateOptions, open: OpenOptions = { resume: true }): Promise<Project> {
+    const path = resolve(dir);
+    const name = options.name?.trim() || (path.split(/[/\\]/).pop() ?? path);
+    const store = createProject(path, {
+      name,
+      task: options.task ?? 'classify',
+      classes: options.classes,
+      auditShare: options.auditShare,
+      seed: options.seed ?? randomInt(2 ** 31),
+      clock,
+    });
+    if (options.simulated) store.settings.set('simulated', true);
+    return new Project(store, open);
+  }
+
+  /** Errors: `project-not-found`, `project-locked`, `project-newer`, `project-damaged`. */
+  static async open(dir: string, options: OpenOptions): Promise<Project> {
+    return new Project(openProject(resolve(dir), { clock }), options);
+  }
+
+  #resume({ resume }: OpenOptions): void {
+    const { jobs } = this.#store;
+    for (const job of jobs.interrupted()) {
+      if (job.kind === 'import' && resume)
+        this.#loop.startImport(job.params as ImportOptionsData, { id: job.id, cursor: job.cursor as string | null });
+      // Learning starts again from what is on record; only the import has its own cursor.
+      else if (job.kind !== 'import') jobs.cancel(job.id);
+    }
+    if (!resume) return;
+    this.#loop.advance();
+    if (this.#store.versions.live()) void this.#loop.refreshEvidence().catch(ignoreCancelled);
+  }
+
+  /** Stops the work and closes the files. What was running goes on at the next start. */
+  async close(): Promise<void> {
+    this.#loop.close();
+    this.#compute.close();
+    this.#reader.close();
+    await this.jobs.close();
+    this.#store.close();
+    this.#listeners.clear();
+  }
+
+  /** Calls back after every change; returns what ends it. */
+  onChange(listener: (kind: ChangeKind) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #tell(kind: ChangeKind): void {
+    for (const listener of this.#listeners) listener(kind);
+  }
+
+  status(): Status {
+    const store = this.#store;
+    const { pool, audit, items, problems } = store.counts();
+    const schema = store.schema.current();
+    const live = store.versions.live();
+    const evidence = this.#loop.evidence;
+    const measured =
+      live === null
+        ? NOTHING_MEASURED
+        : (this.#auditNow().get(live.version) ?? (live.metrics as { audit: IntervalData }).audit);
+    const encoder = store.versions.encoders().at(-1);
+    const encoderCard = encoder?.card as { dims?: number; fittedOn?: number } | undefined;
+    const settled = evidence?.guarantee?.settled ?? 0;
+    const open = pool.open + audit.open;
+    const perClass = Object.fromEntries(
+      schema.classes.map((name) => [name, (pool.classes[name] ?? 0) + (audit.classes[name] ?? 0)]),
+    );
+    return {
+      name: store.facts.name,
+      dir: this.dir,
+      task: schema.task,
+      classes: [...schema.classes],
+      schemaVersion: schema.version,
+      simulated: store.settings.get('simulated') === true,
+      items,
+      labelled: pool.labelled + audit.labelled,
+      skipped: pool.skipped + audit.skipped,
+      flagged: pool.flagged + audit.flagged,
+      excluded: pool.excluded + audit.excluded,
+      open,
+      perClass,
+      modelVersion: live?.version ?? null,
+      audit: measured,
+      auditShare: store.facts.auditShare,
+      settled,
+      uncertain: Math.max(0, open - settled),
+      guarantee: evidence?.guarantee ?? null,
+      policy: this.#loop.policy,
+      labelsSinceTraining: this.#loop.labelsSinceTraining(),
+      trainAfter: this.#loop.trainAfter(),
+      problems,
+      canUndo: store.annotations.head().sequence > 0,
+      canRedo: this.#canRedo,
+      today: store.annotations.pace(clock() - (clock() % DAY_MS)),
+      encoder: encoder
+        ? {
+            version: encoder.encoder,
+            kind: encoder.kind,
+            dims: encoderCard?.dims ?? 0,
+            fittedOn: encoderCard?.fittedOn ?? 0,
+          }
+        : null,
+      device: 'cpu',
+      jobs: this.jobs.active(),
+    };
+  }
+
+  #canRedo = false;
+
+  addClass(name: string): Status {
+    this.#store.schema.addClass(name);
+    this.#tell('project');
+    return this.status();
+  }
+
+  startImport(options: ImportOptionsData): { id: string; finished: Promise<JobData> } {
+    return this.#loop.startImport({ ...options, sources: options.sources.map((source) => resolve(source)) });
+  }
+
+  /** What imports could not take in, latest first. */
+  importProblems(job?: string): { job: string; source: string; code: string; message: string; hint: string }[] {
+    return this.#store.jobs.problems({ job });
+  }
+
+  /** An item by its id, or by the name its source gives it where only one has that name. Errors: `item-unknown`. */
+  resolveItem(reference: string): ItemId {
+    const { items } = this.#store;
+    if (items.seqOf(reference as ItemId) !== null) return reference as ItemId;
+    const named = items.list({ search: reference, limit: 50 }).filter((item) => item.name === reference);
+    if (named.length === 1) return named[0].id;
+    throw new EngineError(
+      'item-unknown',
+      named.length === 0 ? `There is no item “${reference}”.` : `${named.length} items are called “${reference}”.`,
+      'Use the item’s id, as the queue shows it.',
+      { item: reference },
+    );
+  }
+
+  #record(id: ItemId): ItemRecord {
+    const record = this.#store.items.get(id);
+    if (!record)
+      throw new EngineError(
+        'item-unknown',
+        `There is no item “${id}”.`,
+        'Use an id that the queue or the list shows.',
+        { item: id },
+      );
+    return record;
+  }
+
+  item(id: ItemId): ItemViewData {
+    return itemView(this.#record(id), this.#store.annotations.ofItem(id));
+  }
+
+  items(options: { state?: ItemState; search?: string; after?: number; limit?: number }): {
+    items: ItemViewData[];
+    next: number | null;
+  } {
+    const limit = options.limit ?? 100;
+    const records = this.#store.items.list({ ...options, limit });
+    const next = records.length < limit ? null : (records.at(-1)?.seq ?? null);
+    return { items: records.map((record) => itemView(record, this.#store.annotations.ofItem(record.id))), next };
+  }
+
+  /** The path of an item's image part, for whoever sends its pixels. Errors: `item-unknown`. */
+  imagePath(id: string, part: number): { path: string; format: string; sha256: string } {
+    const found = this.#record(id as ItemId).parts[part];
+    if (found?.kind !== 'image') {
+      throw new EngineError(
+        'item-unknown',
+        `Item ${id} has no image as part ${part}.`,
+        'Ask for a part that is an image.',
+        { item: id, part },
+      );
+    }
+    return found;
+  }
+
+  async similar(id: ItemId, count: number): Promise<{ similarity: number; view: ItemViewData }[]> {
+    const found = await this.#compute.call((compute, call) =>
+      compute.similar({ item: this.#record(id).id, count }, call),
+    );
+    return found.map(({ item, similarity }) => ({ similarity, view: this.item(item) }));
+  }
+
+  /** The open entries at the head of the queue as they are now; may be fewer while the next are being chosen. */
+  next(count: number): QueueEntry[] {
+    const schema = this.#store.schema.current();
+    const entries = this.#store.queue.next(count);
+    if (entries.length < count) this.#loop.advance();
+    return entries.map((entry) => {
+      const record = this.#record(entry.item);
+      return queueEntryView(entry, record, itemView(record, this.#store.annotations.ofItem(entry.item)), schema);
+    });
+  }
+
+  /** Like `next`, but waits until there are so many, where the project has them. */
+  async queue(count: number): Promise<QueueEntry[]> {
+    await this.#loop.ensureQueue(count);
+    return this.next(count);
+  }
+
+  /** Records one act; on disk when it returns. Errors: `annotation-invalid`, `class-unknown`, `item-unknown`, `disk-full`, `io-failed`. */
+  annotate(input: AnnotationInputData): AnnotationData {
+    const annotation = this.#store.annotations.append({ ...input, item: input.item as ItemId });
+    return this.#afterAct(annotation);
+  }
+
+  /** Takes back the annotator's last act. Errors: `nothing-to-undo`. */
+  undo(annotator: string): AnnotationData {
+    return this.#afterAct(this.#store.annotations.undo({ annotator }), annotator);
+  }
+
+  /** Lets the act last undone stand again. Errors: `nothing-to-redo`. */
+  redo(annotator: string): AnnotationData {
+    return this.#afterAct(this.#store.annotations.redo({ annotator }), annotator);
+  }
+
+  #afterAct(annotation: Parameters<typeof annotationView>[0], undoneBy?: string): AnnotationData {
+    this.#canRedo = undoneBy !== undefined && this.#store.annotations.redoable(undoneBy) !== null;
+    this.#tell('annotations');
+    this.#loop.advance();
+    if (this.#store.versions.live() && this.#store.items.get(annotation.item)?.role === 'audit') {
+      void this.#loop.refreshEvidence().catch(ignoreCancelled);
+    }
+    return annotationView(annotation);
+  }
+
+  history(options: { item?: ItemId; before?: number; limit?: number }): AnnotationData[] {
+    const { annotations } = this.#store;
+    const acts = options.item ? annotations.ofItem(options.item).reverse() : annotations.latest(options);
+    return acts.slice(0, options.limit ?? 100).map(annotationView);
+  }
+
+  train(): { id: string; finished: Promise<JobData> } {
+    return this.#loop.startTraining();
+  }
+
+  simulate(options: SimulationOptions): { id: string; finished: Promise<JobData> } {
+    return this.#loop.startSimulation(options);
+  }
+
+  /** Every version, newest first. */
+  versions(): VersionData[] {
+    return versionViews(this.#store, this.#auditNow());
+  }
+
+  #auditNow(): Map<number, IntervalData> {
+    return new Map(this.#loop.evidence?.versions.map(({ version, auditNow }) => [version, auditNow]));
+  }
+
+  /** One point per version, oldest first. */
+  curve(): {
+    version: number;
+    labels: number;
+    audit: IntervalData;
+    crossValidated: number | null;
+    promoted: boolean;
+  }[] {
+    return this.versions()
+      .reverse()
+      .map(({ version, labels, auditNow, crossValidated, state }) => ({
+        version,
+        labels,
+        audit: auditNow,
+        crossValidated,
+        promoted: state !== 'held',
+      }));
+  }
+
+  /** Errors: `version-unknown`. */
+  promote(version: number, who: string): number {
+    const { version: live } = this.#store.versions.promote(version, { who, reason: { code: 'by-hand' } });
+    return this.#liveChanged(live);
+  }
+
+  /** Errors: `version-unknown` where no version was live before. */
+  rollback(who: string): number {
+    const { version: live } = this.#store.versions.rollback({ who, reason: { code: 'by-hand' } });
+    return this.#liveChanged(live);
+  }
+
+  #liveChanged(live: number): number {
+    this.#tell('versions');
+    this.#loop.liveChanged();
+    return live;
+  }
+
+  encoders(): {
+    version: number;
+    kind: string;
+    dims: number;
+    fittedOn: number;
+    live: boolean;
+    createdAt: number;
+    imported: boolean;
+  }[] {
+    const encoders = this.#store.versions.encoders();
+    return encoders
+      .map((record, i) => {
+        const card = record.card as { dims?: number; fittedOn?: number; imported?: boolean };
+        return {
+          version: record.encoder,
+          kind: record.kind,
+          dims: card.dims ?? 0,
+          fittedOn: card.fittedOn ?? 0,
+          live: i === encoders.length - 1,
+          createdAt: record.at,
+          imported: card.imported === true,
+        };
+      })
+      .reverse();
+  }
+
+  /** Calibrated probabilities of the live version; null items = all. Errors: `version-unknown` before the first one. */
+  async predict(
+    items?: ItemId[],
+  ): Promise<{ modelVersion: number; classes: string[]; items: { item: ItemId; probabilities: number[] }[] }> {
+    await this.#loop.ready();
+    return this.#compute.call((compute, call) => compute.predict({ items: items ?? null }, call));
+  }
+
+  /** Measures every version on today's audit set. */
+  async refreshEvidence(): Promise<void> {
+    await this.#loop.refreshEvidence();
+  }
+
+  async guarantee(alpha: number, delta: number): Promise<GuaranteeData> {
+    if (this.#store.versions.live() === null) {
+      throw new EngineError('version-unknown', 'There is no model version yet.', 'Label some items and train first.');
+    }
+    await this.#loop.ready();
+    const { guarantee } = await this.#compute.call((compute, call) => compute.evidence({ alpha, delta }, call));
+    if (!guarantee)
+      throw new EngineError('version-unknown', 'There is no model version yet.', 'Label some items and train first.');
+    return guarantee;
+  }
+
+  verify(): Verification {
+    return this.#store.verify();
+  }
+
+  backup(file: string): BackupResult {
+    return this.#store.backup(file);
+  }
+}
+
+function ignoreCancelled(error: unknown): void {
+  if (!(error instanceof EngineError) || error.code !== 'cancelled') console.error(error);
+}

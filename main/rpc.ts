@@ -1,0 +1,102 @@
+/**
+ * How contracts travel: oRPC over a child process's channel, and EngineErrors that cross
+ * any transport whole. Two promises: a foreseeable trouble thrown on one side is the same
+ * EngineError on the other, also from inside a stream; and when the other process dies,
+ * every call that waits for it fails with `compute-died` at once.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { ORPCError } from '@orpc/client';
+import type { SupportedMessagePort } from '@orpc/client/message-port';
+import { EngineError, type ErrorShape } from './domain/errors.ts';
+
+const ENGINE_ERROR = 'ENGINE';
+
+/** For a server: EngineErrors go out with their shape as data; bugs keep their message and stack in the log only. */
+export function toWire(error: unknown): unknown {
+  if (error instanceof EngineError) {
+    return new ORPCError(ENGINE_ERROR, { status: 422, message: error.message, data: error.toJSON() });
+  }
+  if (error instanceof ORPCError && error.code === 'BAD_REQUEST') {
+    const issues =
+      (error.data as { issues?: { message: string; path?: { key: unknown }[] }[] } | undefined)?.issues ?? [];
+    const where = issues.map((issue) => `${(issue.path ?? []).map((p) => String(p.key)).join('.')}: ${issue.message}`);
+    const invalid = new EngineError(
+      'input-invalid',
+      `The request is not valid: ${where.join('; ')}`,
+      'Check the values and try again.',
+    );
+    return new ORPCError(ENGINE_ERROR, { status: 422, message: invalid.message, data: invalid.toJSON() });
+  }
+  return error;
+}
+
+/** For a client: what `toWire` sent becomes an EngineError again; everything else passes. */
+export function fromWire(error: unknown): unknown {
+  if (error instanceof ORPCError && error.code === ENGINE_ERROR) return EngineError.from(error.data as ErrorShape);
+  return error;
+}
+
+/** oRPC server middleware for `toWire`, streams included. */
+export async function sendErrorsWhole<T>(options: { next: () => Promise<T> }): Promise<T> {
+  try {
+    const result = await options.next();
+    const output = (result as { output?: unknown }).output;
+    if (isAsyncIterator(output)) return { ...result, output: mapStreamErrors(output, toWire) };
+    return result;
+  } catch (error) {
+    throw toWire(error);
+  }
+}
+
+/** Wraps a client stream so that what it throws is an EngineError where it was one. */
+export async function* receiveStream<T>(stream: AsyncIterable<T>): AsyncGenerator<T> {
+  try {
+    yield* stream;
+  } catch (error) {
+    throw fromWire(error);
+  }
+}
+
+async function* mapStreamErrors<T>(stream: AsyncIterator<T>, map: (error: unknown) => unknown): AsyncGenerator<T> {
+  try {
+    for (;;) {
+      const step = await stream.next();
+      if (step.done) return;
+      yield step.value;
+    }
+  } catch (error) {
+    throw map(error);
+  } finally {
+    await stream.return?.();
+  }
+}
+
+function isAsyncIterator(value: unknown): value is AsyncIterator<unknown> {
+  return typeof value === 'object' && value !== null && 'next' in value && Symbol.asyncIterator in value;
+}
+
+/** A forked child's channel, as the port that oRPC expects. */
+export function childPort(child: ChildProcess): SupportedMessagePort {
+  return {
+    on(event, callback) {
+      if (event === 'close') child.on('exit', () => callback());
+      else child.on(event, (data: unknown) => callback({ data }));
+    },
+    postMessage(data: unknown) {
+      if (child.connected) child.send(data as object);
+    },
+  };
+}
+
+/** This process's channel to the one that forked it. */
+export function parentPort(): SupportedMessagePort {
+  return {
+    on(event, callback) {
+      if (event === 'close') process.on('disconnect', () => callback());
+      else process.on(event as 'message', (data: unknown) => callback({ data }));
+    },
+    postMessage(data: unknown) {
+      if (process.connected) process.send?.(data);
+    },
+  };
+}

@@ -1,0 +1,99 @@
+/**
+ * The embedded pool as compute holds it: one row per item in order of import, under one
+ * encoder, loaded from the cache and grown as items are added. Rows are float32, embedding
+ * and reduced vector side by side in one cache entry. Nothing here decides anything.
+ */
+import { assert } from './domain/errors.ts';
+import { matrix, type Matrix } from './domain/matrix.ts';
+import type { Cache } from './store/index.ts';
+
+const KIND = 'embedding';
+
+export class Space {
+  /** The encoder's blob. */
+  readonly encoder: string;
+  readonly dims: number;
+  readonly reducedDims: number;
+  embedding: Matrix;
+  reduced: Matrix;
+  /** 1 where the row holds an embedding. */
+  present: Uint8Array;
+  readonly #cache: Cache;
+  #seqs: Int32Array = new Int32Array(0);
+
+  constructor(cache: Cache, encoder: string, dims: number, reducedDims: number) {
+    this.#cache = cache;
+    this.encoder = encoder;
+    this.dims = dims;
+    this.reducedDims = reducedDims;
+    this.embedding = matrix(0, dims);
+    this.reduced = matrix(0, reducedDims);
+    this.present = new Uint8Array(0);
+  }
+
+  /** Makes a row for each item, in that order; items are only ever added at the end. Reads from the cache what it has. */
+  grow(seqs: Int32Array): void {
+    const had = this.#seqs.length;
+    if (seqs.length === had) return;
+    assert(seqs.length > had, `at least ${had} items`, seqs.length);
+    this.embedding = enlarged(this.embedding, seqs.length);
+    this.reduced = enlarged(this.reduced, seqs.length);
+    const present = new Uint8Array(seqs.length);
+    present.set(this.present);
+    this.present = present;
+    this.#seqs = seqs;
+    const CHUNK = 512;
+    for (let start = had; start < seqs.length; start += CHUNK) {
+      const chunk = seqs.subarray(start, Math.min(seqs.length, start + CHUNK));
+      this.#cache
+        .read({ kind: KIND, version: this.encoder }, chunk)
+        .forEach((bytes, i) => this.#place(start + i, bytes));
+    }
+  }
+
+  #place(row: number, bytes: Buffer | null): void {
+    if (bytes?.length !== 4 * (this.dims + this.reducedDims)) return;
+    const values = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
+    this.embedding.data.set(values.subarray(0, this.dims), row * this.dims);
+    this.reduced.data.set(values.subarray(this.dims), row * this.reducedDims);
+    this.present[row] = 1;
+  }
+
+  /** Keeps freshly computed vectors of the named rows, here and in the cache. */
+  keep(rows: readonly number[], embedding: Matrix, reduced: Matrix, from: readonly number[]): void {
+    const entries = rows.map((row, i): [number, Uint8Array] => {
+      const values = new Float32Array(this.dims + this.reducedDims);
+      values.set(embedding.data.subarray(from[i] * this.dims, (from[i] + 1) * this.dims));
+      values.set(reduced.data.subarray(from[i] * this.reducedDims, (from[i] + 1) * this.reducedDims), this.dims);
+      this.embedding.data.set(values.subarray(0, this.dims), row * this.dims);
+      this.reduced.data.set(values.subarray(this.dims), row * this.reducedDims);
+      this.present[row] = 1;
+      return [this.#seqs[row], new Uint8Array(values.buffer)];
+    });
+    this.#cache.write({ kind: KIND, version: this.encoder }, entries);
+  }
+
+  /** Rows that have no embedding yet. */
+  absent(): number[] {
+    const rows: number[] = [];
+    for (let i = 0; i < this.present.length; i++) if (!this.present[i]) rows.push(i);
+    return rows;
+  }
+}
+
+function enlarged(m: Matrix, rows: number): Matrix {
+  const larger = matrix(rows, m.columns);
+  larger.data.set(m.data);
+  return larger;
+}
+
+/** The embeddings of a few items under another encoder, as far as the cache still has all of them; else null. */
+export function cachedEmbeddings(cache: Cache, encoder: string, dims: number, seqs: readonly number[]): Matrix | null {
+  const found = cache.read({ kind: KIND, version: encoder }, seqs);
+  const result = matrix(seqs.length, dims);
+  for (const [i, bytes] of found.entries()) {
+    if (bytes === null || bytes.length < 4 * dims) return null;
+    result.data.set(new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + 4 * dims)), i * dims);
+  }
+  return result;
+}
