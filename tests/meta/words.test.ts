@@ -63,6 +63,7 @@ function markupProblems({ path, text }: SourceFile): string[] {
     if (Array.isArray(node)) return node.forEach(visit);
     if (node === null || typeof node !== 'object') return;
     const typed = node as AST.Text | AST.HtmlTag | AST.Attribute;
+    if (['StyleDirective', 'ClassDirective'].includes((node as { type?: string }).type ?? '')) return;
     if (typed.type === 'HtmlTag') problems.push(`${path}:${lineAt(typed.start)} turns data into HTML`);
     if (typed.type === 'Text' && isSpoken(typed.data))
       problems.push(`${path}:${lineAt(typed.start)} says “${typed.data.trim()}”`);
