@@ -5,7 +5,7 @@
  * never the project.
  */
 import { join } from 'node:path';
-import { findGuarantee, select, type Pick as PickedRow, type StrategyName, STRATEGIES } from './acquisition/index.ts';
+import { findGuarantee, select, type Pick as PickedRow, strategyNamed } from './acquisition/index.ts';
 import type { GuaranteeData, IntervalData } from './api.ts';
 import type {
   Chosen,
@@ -461,17 +461,6 @@ function widened(own: readonly string[], now: readonly string[]): string[] {
 function intervalOf(accuracy: { value: number; low: number; high: number } | undefined, n: number): IntervalData {
   if (!accuracy || n === 0) return { n: 0, accuracy: null, low: 0, high: 1 };
   return { n, accuracy: accuracy.value, low: accuracy.low, high: accuracy.high };
-}
-
-/** Errors: `usage`. */
-function strategyNamed(name: string): StrategyName {
-  if (Object.hasOwn(STRATEGIES, name)) return name as StrategyName;
-  throw new EngineError(
-    'usage',
-    `There is no strategy “${name}”.`,
-    `Choose among ${Object.keys(STRATEGIES).join(', ')}.`,
-    { strategy: name },
-  );
 }
 
 function policyOf(picks: readonly PickedRow[], asked: string): Chosen['policy'] {

@@ -5,6 +5,7 @@
  */
 import { randomInt } from 'node:crypto';
 import { resolve } from 'node:path';
+import { strategyNamed } from './acquisition/index.ts';
 import type {
   AnnotationData,
   AnnotationInputData,
@@ -324,7 +325,9 @@ export class Project {
     return this.#loop.startTraining();
   }
 
+  /** Errors: `usage` for a strategy that there is not. */
   simulate(options: SimulationOptions): { id: string; finished: Promise<JobData> } {
+    options.strategies.forEach(strategyNamed);
     return this.#loop.startSimulation(options);
   }
 

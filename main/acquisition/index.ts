@@ -12,6 +12,7 @@ export { competing, uncertainty, type Uncertainty } from './scores.ts';
 export {
   select,
   STRATEGIES,
+  strategyNamed,
   type Pick,
   type SelectionInput,
   type Strategy,

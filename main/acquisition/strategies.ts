@@ -5,7 +5,7 @@
  * that already has a label, and at most `maxPerGroup` of a group; these rules give way
  * only when nothing else is left to ask. Pure: same input and seed, same batch.
  */
-import { assert } from '../domain/errors.ts';
+import { assert, EngineError } from '../domain/errors.ts';
 import type { Matrix } from '../domain/matrix.ts';
 import { createRng } from '../domain/rng.ts';
 import type { Task } from '../domain/schema.ts';
@@ -295,4 +295,12 @@ export function select(name: StrategyName, input: SelectionInput): Pick[] {
   const picks = strategy.select(input);
   for (const pick of picks) if (!Number.isFinite(pick.score)) throwNotFinite(pick.index, name);
   return picks;
+}
+
+/** The strategy that a person named. Errors: `usage`, listing the known ones. */
+export function strategyNamed(name: string): StrategyName {
+  if (Object.hasOwn(STRATEGIES, name)) return name as StrategyName;
+  throw new EngineError('usage', `There is no strategy “${name}”.`, `Choose among ${Object.keys(STRATEGIES).join(', ')}.`, {
+    strategy: name,
+  });
 }
