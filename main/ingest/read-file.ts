@@ -15,19 +15,38 @@ import { decodeText } from './text-encoding.ts';
 /** Longer texts are no item that a person could read, and would not fit into memory twice. */
 const MAX_TEXT_BYTES = 32 * 2 ** 20;
 
+const DECODES_IN_FLIGHT = 2;
+let decoding = 0;
+const waiting: (() => void)[] = [];
+
+/** Runs one decode when fewer than two are running: files are read ahead of it, pixels are not. */
+async function decodeInTurn<T>(decode: () => Promise<T>): Promise<T> {
+  if (decoding >= DECODES_IN_FLIGHT) await new Promise<void>((resume) => waiting.push(resume));
+  else decoding++;
+  try {
+    return await decode();
+  } finally {
+    const next = waiting.shift();
+    if (next === undefined) decoding--;
+    else next();
+  }
+}
+
 /** Hashes, checks and decodes an image. Errors: `source-unreadable`, `file-empty`, `file-damaged`, `file-unsupported`, `image-too-large`. */
 export async function readImage(path: string, maxPixels: number): Promise<{ part: ImagePart; fingerprint: Fingerprint | null }> {
   const image = await openImage(path, maxPixels);
   const { format, width, height } = image.header;
   let grey: Uint8Array;
   try {
-    grey = await image
-      .pixels()
-      .flatten({ background: '#ffffff' })
-      .greyscale()
-      .resize(FINGERPRINT_SIDE, FINGERPRINT_SIDE, { fit: 'fill' })
-      .raw()
-      .toBuffer();
+    grey = await decodeInTurn(() =>
+      image
+        .pixels()
+        .flatten({ background: '#ffffff' })
+        .greyscale()
+        .resize(FINGERPRINT_SIDE, FINGERPRINT_SIDE, { fit: 'fill' })
+        .raw()
+        .toBuffer(),
+    );
   } catch (cause) {
     throw decodeError(path, cause);
   }

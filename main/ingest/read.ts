@@ -1,6 +1,6 @@
 /**
  * Sources to candidates, in small batches and always in the same order. Nothing runs ahead
- * of whoever reads the batches: at most two files are being decoded, and memory does not
+ * of whoever reads the batches: at most four files are open and two being decoded, and memory does not
  * grow with the number of items. Every batch carries a cursor; given back as `after`, an
  * import goes on behind it without reading the earlier files again. What is wrong with one
  * file or row is a problem in a batch; only what is wrong with the whole request throws,
@@ -52,7 +52,8 @@ export interface IngestBatch {
 /** At most this many candidates, or about this much text, in one batch. */
 const BATCH_ITEMS = 64;
 const BATCH_UNITS = 2 * 2 ** 20;
-const IN_FLIGHT = 2;
+/** Files opened ahead of the one awaited; at most two of them are being decoded. */
+const IN_FLIGHT = 4;
 
 interface Step {
   work: () => Promise<Outcome>;
@@ -166,7 +167,11 @@ async function openTables(entries: readonly Entry[], options: IngestOptions, sta
   const tables = new Map<number, PlannedTable>();
   for (let i = start; i < entries.length; i++) {
     if (options.signal?.aborted) break;
-    if (entries[i].kind === 'table') tables.set(i, await planTable(entries[i], options, true));
+    if (entries[i].kind !== 'table') continue;
+    const planned = await planTable(entries[i], options, true);
+    // Of a thousand tables the samples would be too much to hold.
+    if (planned.table !== null) planned.table = { ...planned.table, sample: [] };
+    tables.set(i, planned);
   }
   return tables;
 }

@@ -38,6 +38,8 @@ export interface OpenTable {
 }
 
 const SAMPLE_ROWS = 1000;
+/** A sample of long texts ends earlier. In UTF-16 units, or cells that are not text. */
+const SAMPLE_UNITS = 4 * 2 ** 20;
 /** A longer line is damaged: nothing that a person could annotate is that long. In UTF-16 units. */
 const MAX_LINE = 16 * 2 ** 20;
 /** A quoted field may run over this many lines; more, and its quote was never closed. */
@@ -56,12 +58,12 @@ export async function openTable(path: string, thorough: boolean, signal?: AbortS
   const format = extension === '.jsonl' || extension === '.ndjson' ? 'jsonl' : extension === '.csv' ? 'csv' : 'tsv';
   const lines = (stop?: AbortSignal) => readLines(path, encoding, stop);
   if (format === 'jsonl') {
-    const sample = await take(readJsonLines(lines(signal)), SAMPLE_ROWS);
+    const sample = await take(readJsonLines(lines(signal)), SAMPLE_ROWS, unitsOf);
     const columns = [...new Set(sample.flatMap((row) => [...row.cells.keys()]))];
     const estimatedRows = complete ? newlines + 1 : null;
     return { path, format, delimiter: null, columns, sample, estimatedRows, rows: (stop) => readJsonLines(lines(stop)) };
   }
-  const head = await take(lines(signal), 20);
+  const head = await take(lines(signal), 20, (line) => line.text.length);
   const delimiter = findDelimiter(head.map((line) => line.text), format === 'tsv' ? '\t' : ',');
   const header = await take(readRecords(lines(signal), delimiter, null), 1);
   if (header.length === 0 || header[0].fields === null) {
@@ -69,16 +71,25 @@ export async function openTable(path: string, thorough: boolean, signal?: AbortS
   }
   const columns = nameColumns(header[0].fields);
   const rows = (stop?: AbortSignal) => readCsv(lines(stop), delimiter, columns);
-  return { path, format, delimiter, columns, sample: await take(rows(signal), SAMPLE_ROWS), estimatedRows: complete ? newlines : null, rows };
+  const sample = await take(rows(signal), SAMPLE_ROWS, unitsOf);
+  return { path, format, delimiter, columns, sample, estimatedRows: complete ? newlines : null, rows };
 }
 
-async function take<T>(values: AsyncGenerator<T>, count: number): Promise<T[]> {
+async function take<T>(values: AsyncGenerator<T>, count: number, size: (value: T) => number = () => 0): Promise<T[]> {
   const taken: T[] = [];
+  let units = 0;
   for await (const value of values) {
     taken.push(value);
-    if (taken.length === count) break;
+    units += size(value);
+    if (taken.length === count || units > SAMPLE_UNITS) break;
   }
   return taken;
+}
+
+function unitsOf(row: Row): number {
+  let units = row.cells.size;
+  for (const cell of row.cells.values()) if (typeof cell === 'string') units += cell.length;
+  return units;
 }
 
 /** Empty names become `column 3`, repeated ones get a number. */
@@ -239,10 +250,12 @@ async function* readRecords(lines: AsyncGenerator<Line>, delimiter: string, widt
       pendingUnits += line.text.length;
       if (pending.length === 1 || !odd) continue;
       yield* flush();
-      const [record] = tryParse(pending.map((part) => part.text).join('\n'), delimiter, false) ?? [];
-      const fits = record !== undefined && fitWidth(record, width) !== null;
-      yield fits ? { line: pending[0].number, fields: fitWidth(record, width), damage: null } : parseAlone(pending[0], delimiter, width);
-      if (!fits) again.push(...pending.slice(1).reverse());
+      const [record] = tryParse(pending.map((part) => part.text).join('\n'), delimiter, 'quoted') ?? [];
+      // In tab-separated tables a quote is often just a quote: what runs over lines and tabs was never one cell.
+      const swallowed = delimiter === '\t' && record?.some((field) => field.includes('\n') && field.includes('\t'));
+      const fields = record === undefined || swallowed ? null : fitWidth(record, width);
+      yield fields === null ? parseAlone(pending[0], delimiter, width) : { line: pending[0].number, fields, damage: null };
+      if (fields === null) again.push(...pending.slice(1).reverse());
       [pending, pendingUnits] = [[], 0];
     }
     yield* flush();
@@ -253,7 +266,7 @@ async function* readRecords(lines: AsyncGenerator<Line>, delimiter: string, widt
 
 function* parseBlock(block: readonly Line[], delimiter: string, width: number | null): Generator<CsvRecord> {
   if (block.length === 0) return;
-  const records = tryParse(block.map((line) => line.text).join('\n'), delimiter, false);
+  const records = tryParse(block.map((line) => line.text).join('\n'), delimiter, 'quoted');
   for (const [i, line] of block.entries()) {
     const fields = records?.length === block.length ? fitWidth(records[i], width) : null;
     yield fields === null ? parseAlone(line, delimiter, width) : { line: line.number, fields, damage: null };
@@ -262,17 +275,22 @@ function* parseBlock(block: readonly Line[], delimiter: string, width: number | 
 
 /** One line by itself, quotes inside a field allowed; says what is wrong where that gives no record either. */
 function parseAlone(line: Line, delimiter: string, width: number | null): CsvRecord {
-  const [record] = tryParse(line.text, delimiter, true) ?? [];
-  const fields = record === undefined ? null : fitWidth(record, width);
-  if (fields !== null) return { line: line.number, fields, damage: null };
+  const [record] = tryParse(line.text, delimiter, 'relaxed') ?? [];
+  const [plain] = delimiter === '\t' ? (tryParse(line.text, delimiter, 'plain') ?? []) : [];
+  for (const read of [record, plain]) {
+    const fields = read === undefined ? null : fitWidth(read, width);
+    if (fields !== null) return { line: line.number, fields, damage: null };
+  }
   const damage =
     record === undefined ? 'a quote is opened and never closed' : `it has ${record.length} ${record.length === 1 ? 'field' : 'fields'} and the header has ${width}`;
   return { line: line.number, fields: null, damage };
 }
 
-function tryParse(text: string, delimiter: string, relaxed: boolean): string[][] | null {
+/** `relaxed` allows quotes inside a field that does not begin with one; `plain` gives quotes no meaning. */
+function tryParse(text: string, delimiter: string, quotes: 'quoted' | 'relaxed' | 'plain'): string[][] | null {
   try {
-    return parse(text, { delimiter, record_delimiter: '\n', relax_column_count: true, relax_quotes: relaxed });
+    const quote = quotes === 'plain' ? null : '"';
+    return parse(text, { delimiter, quote, record_delimiter: '\n', relax_column_count: true, relax_quotes: quotes === 'relaxed' });
   } catch {
     return null;
   }

@@ -37,7 +37,7 @@ export function detectEncoding(bytes: Uint8Array, whole = true): Encoding | null
   if (utf16 !== null) return utf16;
   for (const match of chardet.analyse(sample)) {
     const label = match.name.toLowerCase();
-    if (match.confidence < 40 || /^(utf|iso-8859-1|ascii|windows-1252|iso-2022)/.test(label)) continue;
+    if (match.confidence < 30 || /^(utf|iso-8859-1|ascii|windows-1252|iso-2022)/.test(label)) continue;
     if (decodes(sample, label)) return label;
   }
   if (chinese >= 0.5 && decodes(sample, 'gb18030')) return 'gb18030';
@@ -185,7 +185,7 @@ function wide(bytes: Uint8Array, least: number): Encoding | null {
       const isUsual =
         unit === 9 || unit === 10 || unit === 13 || (unit >= 0x20 && unit < 0x7f) || (unit >= 0xa0 && unit < 0x250) ||
         (unit >= 0x391 && unit <= 0x451) || (unit >= 0x2010 && unit <= 0x203a) || (unit >= 0x3000 && unit <= 0x30ff) ||
-        (unit >= 0x4e00 && unit <= 0x9fa5) || (unit >= 0xff01 && unit <= 0xff5e); // prettier-ignore
+        (unit >= 0x4e00 && unit <= 0x9fa5) || (unit >= 0xd83c && unit <= 0xd83e) || (unit >= 0xdc00 && unit <= 0xdfff) || (unit >= 0xff01 && unit <= 0xff5e); // prettier-ignore
       if (isUsual) usual++;
     }
     return usual / (even.length / 2);
@@ -197,7 +197,7 @@ function wide(bytes: Uint8Array, least: number): Encoding | null {
   return decodes(even, encoding) ? encoding : null;
 }
 
-const COMMON = new Set([...' \n\r，。、：；的一是不了在人有我他这中大来上国和无见为及未性患者双肺影增可部分'].map((c) => c.charCodeAt(0)));
+const COMMON = new Set([...Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i)), ...'\n\r，。、：；的一是不了在人有我他这中大来上国和无见为及未性患者双肺影增可部分'].map((c) => c.charCodeAt(0)));
 
 function commonUnits(bytes: Uint8Array): Encoding {
   let little = 0;
