@@ -31,7 +31,7 @@ const TARGETS = {
   build: ['hosts/build.ts'],
   test: ['tests/run.ts'],
   check: ['tests/run.ts', '--only', 'types,lint'],
-  bench: ['tests/bench/run.ts'],
+  bench: ['tests/bench.ts'],
 };
 
 /** A foreseeable end: the sentences go to stderr, the exit code is 1. */
