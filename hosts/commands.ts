@@ -331,6 +331,18 @@ export const commands: Record<string, Command> = {
         return { json: { modelVersion: version }, text: `Version ${version} is live.` };
       }),
   },
+  export: {
+    does: 'writes the labels to a file',
+    positionals: ['DIR', 'OUT'],
+    options: { format: 'csv|jsonl' },
+    run: (context) =>
+      withProject(context.positionals[0], context, async (project) => {
+        const file = resolve(context.positionals[1]);
+        const format = text(context, 'format') ?? 'csv';
+        const labels = project.export(format, file);
+        return { json: { file, format, labels }, text: `Wrote ${labels} labels to ${file}.` };
+      }),
+  },
   verify: {
     does: 'checks every annotation, blob and derived state',
     positionals: ['DIR'],

@@ -25,6 +25,7 @@ import { systemClock } from './domain/clock.ts';
 import { EngineError } from './domain/errors.ts';
 import type { ItemId } from './domain/item.ts';
 import type { Task } from './domain/schema.ts';
+import { WRITERS, type ExportRow } from './export/index.ts';
 import { Jobs } from './jobs.ts';
 import { Loop, type ChangeKind } from './loop.ts';
 import {
@@ -35,6 +36,7 @@ import {
   type ProjectStore,
   type Verification,
 } from './store/index.ts';
+import { exportRows, writeWhole } from './labels-out.ts';
 import { annotationView, itemView, NOTHING_MEASURED, queueEntryView, versionViews } from './views.ts';
 
 export interface CreateOptions {
@@ -425,6 +427,28 @@ export class Project {
     if (!guarantee)
       throw new EngineError('version-unknown', 'There is no model version yet.', 'Label some items and train first.');
     return guarantee;
+  }
+
+  /** Writes the labels to a file, which appears whole or not at all; returns how many. Errors: `usage` for an unknown format, `disk-full`, `io-failed`. */
+  export(format: string, file: string): number {
+    const writer = Object.hasOwn(WRITERS, format) ? WRITERS[format] : null;
+    if (!writer) {
+      throw new EngineError(
+        'usage',
+        `There is no format “${format}”.`,
+        `Choose among ${Object.keys(WRITERS).join(', ')}.`,
+        { format },
+      );
+    }
+    let count = 0;
+    const counted = function* (rows: Iterable<ExportRow>) {
+      for (const row of rows) {
+        count++;
+        yield row;
+      }
+    };
+    writeWhole(file, writer.write(counted(exportRows(this.#store))));
+    return count;
   }
 
   verify(): Verification {

@@ -1,0 +1,71 @@
+/**
+ * What an export is made of: the labelled items with where each label comes from, read page
+ * by page, and a file that appears under its name only when all of it is on disk.
+ */
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { EngineError } from './domain/errors.ts';
+import type { ExportRow } from './export/index.ts';
+import type { ItemRecord, ProjectStore } from './store/index.ts';
+
+const PAGE = 500;
+
+/** Labelled items in order of import. */
+export function* exportRows(store: ProjectStore): Generator<ExportRow> {
+  for (let after = 0; ;) {
+    const page = store.items.list({ after, limit: PAGE, state: 'labelled' });
+    for (const record of page) {
+      const row = rowOf(store, record);
+      if (row) yield row;
+    }
+    if (page.length < PAGE) return;
+    after = page[page.length - 1].seq;
+  }
+}
+
+function rowOf(store: ProjectStore, record: ItemRecord): ExportRow | null {
+  const deciding = record.by === null ? null : store.annotations.get(record.by);
+  if (!deciding) return null;
+  const { suggestion } = deciding;
+  return {
+    item: record.id,
+    name: record.name,
+    group: record.group,
+    source: record.source,
+    sha256: record.parts.flatMap((part) => (part.kind === 'numbers' ? [] : [part.sha256])),
+    classes: record.classes ?? [],
+    annotator: deciding.annotator,
+    at: deciding.at,
+    durationMs: deciding.durationMs,
+    annotation: deciding.sequence,
+    hash: deciding.hash,
+    schemaVersion: deciding.schemaVersion,
+    role: record.role,
+    suggested: suggestion && { ...suggestion, visible: deciding.suggestionVisible },
+  };
+}
+
+/** Errors: `disk-full`, `io-failed`; the file that was there before then stays. */
+export function writeWhole(file: string, pieces: Iterable<string>): void {
+  const temporary = `${file}.part`;
+  try {
+    const fd = openSync(temporary, 'w');
+    try {
+      for (const piece of pieces) writeSync(fd, piece);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temporary, file);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    if (error instanceof EngineError) throw error;
+    const isFull = (error as NodeJS.ErrnoException).code === 'ENOSPC';
+    throw new EngineError(
+      isFull ? 'disk-full' : 'io-failed',
+      isFull ? `There is no room for ${file}.` : `${file} could not be written.`,
+      isFull ? 'Free some space, or choose another disk.' : 'Choose a folder that can be written to.',
+      { path: file },
+      error,
+    );
+  }
+}
