@@ -1,0 +1,150 @@
+/**
+ * The one way from the window to the engine: a token exchanged for a session, a WebSocket
+ * that carries the contract, and a reconnect that never gives up quietly. A call either
+ * returns what the engine answered or throws a Trouble; `connection-lost` means that
+ * nobody knows whether the engine heard it. Pixels come by address, not by call.
+ */
+import { createORPCClient, ORPCError } from '@orpc/client';
+import { RPCLink } from '@orpc/client/websocket';
+import type { ContractRouterClient } from '@orpc/contract';
+import type { Change, contract } from '../main/api.ts';
+
+export type Api = ContractRouterClient<typeof contract>;
+
+/** `refused`: the token is missing or no longer right; only the address the program prints helps. */
+export type ConnectionState = 'connecting' | 'open' | 'reconnecting' | 'refused';
+
+/** What went wrong, in the engine's words: `code` chooses the translated title. */
+export class Trouble extends Error {
+  readonly code: string;
+  readonly hint: string;
+
+  constructor(code: string, message: string, hint: string) {
+    super(message);
+    this.code = code;
+    this.hint = hint;
+  }
+
+  static of(error: unknown): Trouble {
+    if (error instanceof Trouble) return error;
+    if (error instanceof ORPCError) {
+      const data = (error.data ?? {}) as { code?: unknown; message?: unknown; hint?: unknown };
+      const code = typeof data.code === 'string' ? data.code : error.code;
+      const message = typeof data.message === 'string' ? data.message : error.message;
+      return new Trouble(code, message, typeof data.hint === 'string' ? data.hint : '');
+    }
+    return new Trouble('unexpected', error instanceof Error ? error.message : String(error), '');
+  }
+}
+
+const TOKEN_KEY = 'marginalia-token';
+const FIRST_RETRY_MS = 300;
+const LONGEST_RETRY_MS = 2000;
+
+/** The token from the page's address, once; afterwards from this tab's session. The address bar is cleaned. */
+export function takeToken(): string | null {
+  const given = new URLSearchParams(location.hash.slice(1)).get('token');
+  if (given !== null) {
+    sessionStorage.setItem(TOKEN_KEY, given);
+    history.replaceState(null, '', location.pathname + location.search);
+  }
+  return given ?? sessionStorage.getItem(TOKEN_KEY);
+}
+
+/** The address of an item's pixels; `side` is the longest side wanted, absent for all of them. */
+export function pixelsUrl(item: string, part: number, side?: number): string {
+  return `/pixels/${encodeURIComponent(item)}/${part}${side === undefined ? '' : `?side=${side}`}`;
+}
+
+export interface Listener {
+  state(state: ConnectionState): void;
+  change(kind: Change['kind']): void;
+}
+
+/** Connects and stays connected; `api` is always the present connection's. */
+export class Engine {
+  #api: Api | null = null;
+  #state: ConnectionState = 'connecting';
+  #waiting: (() => void)[] = [];
+  readonly #listener: Listener;
+
+  constructor(listener: Listener) {
+    this.#listener = listener;
+  }
+
+  /** Calls on it reject as `connection-lost` while there is no connection. */
+  get api(): Api {
+    if (this.#api === null) throw new Trouble('connection-lost', 'The connection to the program is closed.', '');
+    return this.#api;
+  }
+
+  /** Resolves when the connection is open, at once if it is. */
+  opened(): Promise<void> {
+    if (this.#state === 'open') return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Runs one call; every failure is a Trouble. */
+  async call<T>(run: (api: Api) => Promise<T>): Promise<T> {
+    const api = this.api;
+    try {
+      return await run(api);
+    } catch (error) {
+      if (this.#api !== api) throw new Trouble('connection-lost', 'The connection closed before the answer came.', '');
+      throw Trouble.of(error);
+    }
+  }
+
+  async connect(): Promise<void> {
+    const token = takeToken();
+    let delayMs = FIRST_RETRY_MS;
+    for (;;) {
+      const closed = token === null ? 'refused' : await this.#attempt(token);
+      if (closed === 'refused') return this.#become('refused');
+      if (closed === 'served') delayMs = FIRST_RETRY_MS;
+      if (this.#state !== 'connecting') this.#become('reconnecting');
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+      delayMs = Math.min(LONGEST_RETRY_MS, delayMs * 1.6);
+    }
+  }
+
+  /** One connection from the exchange of the token to its end: `served` if it was ever open. */
+  async #attempt(token: string): Promise<'refused' | 'served' | 'unreachable'> {
+    try {
+      const session = await fetch('/session', { method: 'POST', headers: { Authorization: `Bearer ${token}` } });
+      if (session.status === 401 || session.status === 403) return 'refused';
+      if (!session.ok) return 'unreachable';
+    } catch {
+      return 'unreachable';
+    }
+    const address = new URL('/rpc', location.href);
+    address.protocol = address.protocol === 'https:' ? 'wss:' : 'ws:';
+    const websocket = new WebSocket(address, ['marginalia', token]);
+    const api = createORPCClient<Api>(new RPCLink({ websocket }));
+    let served = false;
+    websocket.addEventListener('open', () => {
+      served = true;
+      this.#api = api;
+      this.#become('open');
+      void this.#listen(api);
+    });
+    await new Promise((resolve) => websocket.addEventListener('close', resolve, { once: true }));
+    if (this.#api === api) this.#api = null;
+    return served ? 'served' : 'unreachable';
+  }
+
+  async #listen(api: Api): Promise<void> {
+    try {
+      for await (const change of await api.changes()) this.#listener.change(change.kind);
+    } catch {
+      // The socket closed: connect() is already trying again.
+    }
+  }
+
+  #become(state: ConnectionState): void {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#listener.state(state);
+    if (state === 'open') for (const go of this.#waiting.splice(0)) go();
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * Numbers, dates and durations in the reader's language, through Intl only. Formatters are
+ * made once for each language; `null` prints as a dash, never as "null" or "NaN".
+ */
+import { getLocale } from './paraglide/runtime.js';
+
+const cache = new Map<string, Intl.NumberFormat | Intl.DateTimeFormat>();
+
+function number(options: Intl.NumberFormatOptions): Intl.NumberFormat {
+  const key = `${getLocale()} ${JSON.stringify(options)}`;
+  let format = cache.get(key) as Intl.NumberFormat | undefined;
+  if (!format) cache.set(key, (format = new Intl.NumberFormat(getLocale(), options)));
+  return format;
+}
+
+function date(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  const key = `${getLocale()} ${JSON.stringify(options)}`;
+  let format = cache.get(key) as Intl.DateTimeFormat | undefined;
+  if (!format) cache.set(key, (format = new Intl.DateTimeFormat(getLocale(), options)));
+  return format;
+}
+
+export const DASH = '–';
+
+export function count(n: number): string {
+  return number({ maximumFractionDigits: 0 }).format(n);
+}
+
+export function decimal(x: number | null, digits = 2): string {
+  return x === null ? DASH : number({ maximumFractionDigits: digits }).format(x);
+}
+
+/** A measurement as it was given: up to six significant digits, no grouping lost. */
+export function measurement(x: number): string {
+  return number({ maximumSignificantDigits: 6 }).format(x);
+}
+
+export function percent(share: number | null, digits = 0): string {
+  if (share === null) return DASH;
+  return number({ style: 'percent', minimumFractionDigits: digits, maximumFractionDigits: digits }).format(share);
+}
+
+/** A probability beside others: whole percents, but never a false 0 or 100. */
+export function probability(p: number): string {
+  if (p > 0 && p < 0.005) return `<${percent(0.01)}`;
+  if (p < 1 && p > 0.995) return `>${percent(0.99)}`;
+  return percent(p);
+}
+
+/** Both ends of an interval of shares, e.g. "86.4–94.7 %". */
+export function percentRange(low: number, high: number): string {
+  return number({ style: 'percent', minimumFractionDigits: 1, maximumFractionDigits: 1 }).formatRange(low, high);
+}
+
+export function seconds(ms: number): string {
+  return number({ style: 'unit', unit: 'second', unitDisplay: 'narrow', maximumFractionDigits: 1 }).format(ms / 1000);
+}
+
+export function bytes(size: number): string {
+  const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte'] as const;
+  const step = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, size)) / 3));
+  const format = number({ style: 'unit', unit: units[step], unitDisplay: 'short', maximumFractionDigits: step === 0 ? 0 : 1 });
+  return format.format(size / 1000 ** step);
+}
+
+export function dateTime(at: number): string {
+  return date({ dateStyle: 'medium', timeStyle: 'short' }).format(at);
+}
+
+export function list(words: readonly string[]): string {
+  return new Intl.ListFormat(getLocale(), { type: 'unit', style: 'short' }).format(words);
+}

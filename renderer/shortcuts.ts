@@ -1,0 +1,140 @@
+/**
+ * The ONE table: key → command → description. It binds the keyboard, draws the help sheet,
+ * fills the command palette and labels the buttons. Scopes other than `everywhere` hold
+ * only while that view is open. Keys are tinykeys' words.
+ */
+import { createKeybindingsHandler } from 'tinykeys';
+import { m } from './paraglide/messages.js';
+
+export type Scope = 'everywhere' | 'label' | 'versions' | 'data';
+
+interface Shortcut {
+  id: string;
+  keys: readonly string[];
+  scope: Scope;
+  /** What it does, for the help sheet and the palette. */
+  says: () => string;
+  /** Holding the key repeats it. */
+  repeats?: boolean;
+}
+
+export const SHORTCUTS = [
+  { id: 'go-label', keys: ['g l'], scope: 'everywhere', says: () => m.command_go_label() },
+  { id: 'go-evidence', keys: ['g e'], scope: 'everywhere', says: () => m.command_go_evidence() },
+  { id: 'go-versions', keys: ['g v'], scope: 'everywhere', says: () => m.command_go_versions() },
+  { id: 'go-data', keys: ['g d'], scope: 'everywhere', says: () => m.command_go_data() },
+  { id: 'palette', keys: ['$mod+k'], scope: 'everywhere', says: () => m.command_palette() },
+  { id: 'help', keys: ['[Shift]+?', 'F1'], scope: 'everywhere', says: () => m.command_help() },
+  { id: 'new-project', keys: ['g n'], scope: 'everywhere', says: () => m.command_new_project() },
+  { id: 'open-project', keys: ['g o'], scope: 'everywhere', says: () => m.command_open_project() },
+  { id: 'import', keys: ['g i'], scope: 'everywhere', says: () => m.command_import() },
+  { id: 'train', keys: ['g t'], scope: 'everywhere', says: () => m.command_train() },
+  { id: 'theme', keys: ['Alt+Shift+T'], scope: 'everywhere', says: () => m.command_theme() },
+  { id: 'language', keys: ['Alt+Shift+L'], scope: 'everywhere', says: () => m.command_language() },
+
+  { id: 'undo', keys: ['u', '$mod+z'], scope: 'label', says: () => m.command_undo() },
+  { id: 'redo', keys: ['Shift+R', '$mod+Shift+Z'], scope: 'label', says: () => m.command_redo() },
+  { id: 'skip', keys: ['Space'], scope: 'label', says: () => m.command_skip() },
+  { id: 'flag', keys: ['f'], scope: 'label', says: () => m.command_flag() },
+  { id: 'exclude', keys: ['x'], scope: 'label', says: () => m.command_exclude() },
+  { id: 'comment', keys: ['c'], scope: 'label', says: () => m.command_comment() },
+  { id: 'submit', keys: ['Enter'], scope: 'label', says: () => m.command_submit() },
+  { id: 'reveal', keys: ['p'], scope: 'label', says: () => m.command_reveal() },
+  { id: 'similar', keys: ['s'], scope: 'label', says: () => m.command_similar() },
+  { id: 'back', keys: ['ArrowLeft'], scope: 'label', says: () => m.command_back(), repeats: true },
+  { id: 'forward', keys: ['ArrowRight'], scope: 'label', says: () => m.command_forward(), repeats: true },
+  { id: 'zoom-in', keys: ['[Shift]++', '='], scope: 'label', says: () => m.command_zoom_in(), repeats: true },
+  { id: 'zoom-out', keys: ['-'], scope: 'label', says: () => m.command_zoom_out(), repeats: true },
+  { id: 'fit', keys: ['0', 'Home'], scope: 'label', says: () => m.command_fit() },
+  { id: 'darker', keys: ['['], scope: 'label', says: () => m.command_darker(), repeats: true },
+  { id: 'brighter', keys: [']'], scope: 'label', says: () => m.command_brighter(), repeats: true },
+  { id: 'softer', keys: ['[Shift]+{'], scope: 'label', says: () => m.command_softer(), repeats: true },
+  { id: 'harder', keys: ['[Shift]+}'], scope: 'label', says: () => m.command_harder(), repeats: true },
+  { id: 'invert', keys: ['i'], scope: 'label', says: () => m.command_invert() },
+  { id: 'scroll-down', keys: ['j'], scope: 'label', says: () => m.command_scroll_down(), repeats: true },
+  { id: 'scroll-up', keys: ['k'], scope: 'label', says: () => m.command_scroll_up(), repeats: true },
+  { id: 'add-class', keys: ['g c'], scope: 'label', says: () => m.command_add_class() },
+
+  { id: 'version-down', keys: ['j', 'ArrowDown'], scope: 'versions', says: () => m.command_version_down(), repeats: true },
+  { id: 'version-up', keys: ['k', 'ArrowUp'], scope: 'versions', says: () => m.command_version_up(), repeats: true },
+  { id: 'promote', keys: ['p'], scope: 'versions', says: () => m.command_promote() },
+  { id: 'rollback', keys: ['Shift+B'], scope: 'versions', says: () => m.command_rollback() },
+] as const satisfies readonly Shortcut[];
+
+export type CommandId = (typeof SHORTCUTS)[number]['id'];
+
+/** The key of the n-th class: the number row, then letters that no command uses. */
+export const CLASS_KEYS = [...'1234567890', ...'qwertyoahlzvbndm'];
+
+const MAC = typeof navigator === 'object' && /Mac|iP(hone|ad)/.test(navigator.platform);
+const CAPS: Record<string, () => string> = {
+  $mod: () => (MAC ? '⌘' : 'Ctrl'),
+  Shift: () => '⇧',
+  Alt: () => (MAC ? '⌥' : 'Alt'),
+  Space: () => m.key_space(),
+  Enter: () => '↵',
+  ArrowLeft: () => '←',
+  ArrowRight: () => '→',
+  ArrowUp: () => '↑',
+  ArrowDown: () => '↓',
+};
+
+/** What is printed on the keys of one binding: "Shift+R" → ["⇧", "R"]; an optional modifier is not shown. */
+export function caps(binding: string): string[] {
+  return binding.split(' ').flatMap((press) =>
+    press
+      .split(/(?<=\w|\])\+/)
+      .filter((part) => !/^\[\w+\]$/.test(part))
+      .map((part) => CAPS[part]?.() ?? part.toUpperCase()),
+  );
+}
+
+export function shortcut(id: CommandId): Shortcut {
+  return SHORTCUTS.find((s) => s.id === id)!;
+}
+
+interface Hands {
+  scope(): Scope;
+  /** No shortcut may act: a dialog is open, or there is nothing to act on. */
+  busy(): boolean;
+  run(id: CommandId): void;
+  chooseClass(index: number): void;
+}
+
+const WRITES = 'input:not([type=checkbox],[type=radio],[type=range]),textarea,select,[contenteditable]';
+const PRESSES = 'button,a[href],summary,input,[role=option],[role=tab],[role=menuitem],[role=button]';
+
+/** The window's keydown listener. Space and Enter stay with a focused control. */
+export function keyboard(hands: Hands): (event: Event) => void {
+  const bindings: Record<string, Shortcut[]> = {};
+  const sequencesFirst = [...SHORTCUTS].sort((a, b) => Number(b.keys[0].includes(' ')) - Number(a.keys[0].includes(' ')));
+  for (const entry of sequencesFirst) for (const key of entry.keys) (bindings[key] ??= []).push(entry);
+  const map: Record<string, (event: KeyboardEvent) => void> = {};
+  for (const [key, entries] of Object.entries(bindings)) {
+    map[key] = (event) => {
+      const entry = entries.find((e) => e.scope === hands.scope()) ?? entries.find((e) => e.scope === 'everywhere');
+      if (!entry || (event.repeat && !entry.repeats)) return;
+      event.preventDefault();
+      hands.run(entry.id as CommandId);
+    };
+  }
+  // With ten classes, 0 is the tenth; with fewer it fits the image (`chooseClass` decides).
+  delete map['0'];
+  CLASS_KEYS.forEach((key, index) => {
+    const act = (event: KeyboardEvent) => {
+      if (event.repeat || hands.scope() !== 'label') return;
+      event.preventDefault();
+      hands.chooseClass(index);
+    };
+    for (const name of /\d/.test(key) ? [`Digit${key}`, `Numpad${key}`] : [key]) map[name] = act;
+  });
+  return createKeybindingsHandler(map, {
+    ignore: (event) => {
+      const target = event.target instanceof Element ? event.target : null;
+      const chord = event.ctrlKey || event.metaKey;
+      if (event.isComposing || hands.busy()) return true;
+      if (target?.matches(WRITES) && !(chord && event.key.toLowerCase() === 'k')) return true;
+      return (event.key === ' ' || event.key === 'Enter' || event.key.startsWith('Arrow')) && target?.matches(PRESSES) === true;
+    },
+  });
+}

@@ -1,0 +1,25 @@
+/** The desk's parts, put together once. Views import `app`; nothing here is created twice. */
+import { createCommands } from './commands.ts';
+import { Desk } from './desk.svelte.ts';
+import { Evidence } from './evidence.svelte.ts';
+import { Items } from './items.svelte.ts';
+import { Labelling } from './labelling.svelte.ts';
+import { Preferences } from './preferences.svelte.ts';
+import { Versions } from './versions.svelte.ts';
+import { Viewing } from './viewing.svelte.ts';
+import { Wizard } from './wizard.svelte.ts';
+
+const desk = new Desk();
+const preferences = new Preferences();
+const parts = {
+  desk,
+  preferences,
+  labelling: new Labelling(desk, preferences),
+  viewing: new Viewing(),
+  evidence: new Evidence(desk),
+  versions: new Versions(desk),
+  items: new Items(desk),
+  wizard: new Wizard(desk),
+};
+
+export const app = { ...parts, commands: createCommands(parts) };

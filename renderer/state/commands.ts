@@ -1,0 +1,92 @@
+/**
+ * What each command of the table does. A command without an entry does not compile; the
+ * keyboard, the palette and the buttons all come here.
+ */
+import type { CommandId } from '../shortcuts.ts';
+import type { Desk } from './desk.svelte.ts';
+import type { Evidence } from './evidence.svelte.ts';
+import type { Items } from './items.svelte.ts';
+import type { Labelling } from './labelling.svelte.ts';
+import type { Preferences } from './preferences.svelte.ts';
+import type { Versions } from './versions.svelte.ts';
+import type { Viewing } from './viewing.svelte.ts';
+import type { Wizard } from './wizard.svelte.ts';
+
+export interface Parts {
+  desk: Desk;
+  preferences: Preferences;
+  labelling: Labelling;
+  viewing: Viewing;
+  evidence: Evidence;
+  versions: Versions;
+  items: Items;
+  wizard: Wizard;
+}
+
+const ZOOM_STEP = 1.25;
+const GREY_STEP = 0.05;
+
+export function createCommands(parts: Parts): Record<CommandId, () => void> {
+  const { desk, preferences, labelling, viewing, evidence, versions, items, wizard } = parts;
+  const many = () => desk.status?.task === 'classify-many';
+  return {
+    'go-label': () => desk.go('label'),
+    'go-evidence': () => desk.go('evidence'),
+    'go-versions': () => desk.go('versions'),
+    'go-data': () => desk.go('data'),
+    palette: () => (desk.dialog = 'palette'),
+    help: () => (desk.dialog = 'help'),
+    'new-project': () => {
+      desk.go('start');
+      wizard.begin(false);
+    },
+    'open-project': () => {
+      wizard.step = 'home';
+      desk.go('start');
+    },
+    import: () => {
+      if (desk.status === null) return;
+      items.tab = 'import';
+      desk.go('data');
+    },
+    train: () => void evidence.train(),
+    theme: () => preferences.toggleTheme(),
+    language: () => preferences.nextLocale(),
+
+    undo: () => labelling.undo(),
+    redo: () => labelling.redo(),
+    skip: () => labelling.decide('skip'),
+    flag: () => labelling.decide('flag'),
+    exclude: () => labelling.decide('exclude'),
+    comment: () => {
+      if (labelling.current) desk.dialog = 'comment';
+    },
+    submit: () => {
+      if (many()) labelling.submit();
+    },
+    reveal: () => labelling.reveal(),
+    similar: () => {
+      if (labelling.similar?.length) desk.dialog = 'similar';
+    },
+    back: () => labelling.step(-1),
+    forward: () => labelling.step(1),
+    'zoom-in': () => viewing.zoom(ZOOM_STEP),
+    'zoom-out': () => viewing.zoom(1 / ZOOM_STEP),
+    fit: () => viewing.fit(),
+    darker: () => viewing.adjust(-GREY_STEP, 0),
+    brighter: () => viewing.adjust(GREY_STEP, 0),
+    softer: () => viewing.adjust(0, -GREY_STEP),
+    harder: () => viewing.adjust(0, GREY_STEP),
+    invert: () => viewing.invert(),
+    'scroll-down': () => viewing.scroll(1),
+    'scroll-up': () => viewing.scroll(-1),
+    'add-class': () => (desk.dialog = 'add-class'),
+
+    'version-down': () => versions.step(1),
+    'version-up': () => versions.step(-1),
+    promote: () => void versions.promote(),
+    rollback: () => {
+      if (versions.list && versions.list.length > 1) desk.dialog = 'rollback';
+    },
+  };
+}

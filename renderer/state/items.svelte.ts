@@ -1,0 +1,88 @@
+/**
+ * The project's items as a long list that is fetched page by page while it is scrolled,
+ * with a filter by state and a search; the chosen item's history; import problems; encoders.
+ */
+import type { AnnotationData, ItemViewData } from '../../main/api.ts';
+import type { Api } from '../engine.ts';
+import type { Desk } from './desk.svelte.ts';
+
+export type Problems = Awaited<ReturnType<Api['imports']['problems']>>;
+export type Encoders = Awaited<ReturnType<Api['encoders']['list']>>;
+export type StateFilter = ItemViewData['state'] | 'all';
+export const TABS = ['items', 'import', 'problems', 'encoders'] as const;
+export type Tab = (typeof TABS)[number];
+
+const PAGE = 100;
+
+export class Items {
+  tab = $state<Tab>('items');
+  list = $state.raw<ItemViewData[]>([]);
+  loading = $state(false);
+  filter = $state<StateFilter>('all');
+  search = $state('');
+  selected = $state.raw<ItemViewData | null>(null);
+  history = $state.raw<AnnotationData[]>([]);
+  problems = $state.raw<Problems>([]);
+  encoders = $state.raw<Encoders>([]);
+  #next: number | null = 0;
+  #asked = 0;
+  #typing: ReturnType<typeof setTimeout> | undefined;
+  readonly #desk: Desk;
+
+  constructor(desk: Desk) {
+    this.#desk = desk;
+    desk.watch(['items', 'annotations', 'project'], () => {
+      if (desk.view === 'data') void this.refetch();
+    });
+  }
+
+  /** As many rows as are held now, in one or more pages; the scroll position stays. */
+  async refetch(): Promise<void> {
+    if (this.#desk.status === null) return;
+    await this.#read(0, Math.min(500, Math.max(PAGE, this.list.length)));
+    const [problems, encoders] = await Promise.all([
+      this.#desk.try((api) => api.imports.problems()),
+      this.#desk.try((api) => api.encoders.list()),
+    ]);
+    if (problems) this.problems = problems;
+    if (encoders) this.encoders = encoders;
+    if (this.selected) await this.select(this.selected.id);
+  }
+
+  /** The end of the list came into sight. */
+  async more(): Promise<void> {
+    if (this.loading || this.#next === null || this.#next === 0) return;
+    await this.#read(this.#next, PAGE);
+  }
+
+  async show(filter: StateFilter): Promise<void> {
+    this.filter = filter;
+    await this.#read(0, PAGE);
+  }
+
+  find(search: string): void {
+    this.search = search;
+    clearTimeout(this.#typing);
+    this.#typing = setTimeout(() => void this.#read(0, PAGE), 150);
+  }
+
+  async select(item: ItemViewData['id']): Promise<void> {
+    const view = await this.#desk.try((api) => api.items.get({ item }));
+    const history = await this.#desk.try((api) => api.annotations.history({ item, limit: 100 }));
+    if (view) this.selected = view;
+    if (history) this.history = history;
+  }
+
+  async #read(after: number, limit: number): Promise<void> {
+    const asked = ++this.#asked;
+    this.loading = true;
+    const state = this.filter === 'all' ? undefined : this.filter;
+    const search = this.search.trim() === '' ? undefined : this.search.trim();
+    const page = await this.#desk.try((api) => api.items.list({ state, search, after, limit }));
+    if (asked !== this.#asked) return;
+    this.loading = false;
+    if (!page) return;
+    this.list = after === 0 ? page.items : [...this.list, ...page.items];
+    this.#next = page.next;
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * The engine's codes put into words: states, acts, jobs, stages, reasons, decisions and
+ * errors. Every code the engine may send has a message; an unknown one is shown as it is,
+ * never as nothing.
+ */
+import type { AnnotationData, ItemViewData, JobData, QueueEntry, VersionData } from '../main/api.ts';
+import { count, percent, probability } from './format.ts';
+import { m } from './paraglide/messages.js';
+import type { Role } from './state/wizard.svelte.ts';
+
+type Message = (inputs?: Record<string, string>) => string;
+
+/** The message of that key (hyphens and spaces as underscores), or undefined. */
+function named(key: string): Message | undefined {
+  return (m as unknown as Record<string, Message | undefined>)[key.replace(/[- ]/g, '_').toLowerCase()];
+}
+
+function known(key: string, code: string): string {
+  return named(key)?.() ?? code;
+}
+
+export const stateWord = (state: ItemViewData['state']) => known(`state_${state}`, state);
+export const actWord = (act: AnnotationData['act']) => known(`act_${act}`, act);
+export const roleWord = (role: Role) => known(`role_${role}`, role);
+export const strategyWord = (strategy: string) => known(`strategy_${strategy}`, strategy);
+export const encoderWord = (kind: string) => known(`encoder_${kind}`, kind);
+export const versionStateWord = (state: VersionData['state']) => known(`version_state_${state}`, state);
+export const sourceKindWord = (kind: string) => known(`source_kind_${kind}`, kind);
+
+/** The title of a trouble, by its code. */
+export function troubleTitle(code: string): string {
+  return named(`error_${code}`)?.() ?? m.error_unexpected();
+}
+
+export function jobWord(job: Pick<JobData, 'kind' | 'stage'>): string {
+  return (job.stage !== null && named(`stage_${job.stage}`)?.()) || known(`job_${job.kind}`, job.kind);
+}
+
+/** Why this item is asked: a question in bold and the numbers behind it. */
+export function reason(entry: QueueEntry): { title: string; detail: string } {
+  const why = entry.why;
+  const detail: string[] = [];
+  const names = (why.contenders ?? []).map((c) => c.class);
+  let title = named(`why_${why.code}`)?.() ?? why.code;
+  if (why.code === 'typicality' && why.clusterSize !== undefined) {
+    detail.push(m.why_cluster({ count: why.clusterSize, n: count(why.clusterSize) }));
+  }
+  if (names.length >= 2 && why.code !== 'audit') {
+    title = m.why_contenders({ first: names[0], second: names[1] });
+    if (why.margin !== undefined) detail.push(m.why_margin({ points: count(Math.round(why.margin * 100)), count: Math.round(why.margin * 100) }));
+  } else if (why.contenders?.length === 1 && why.code !== 'audit') {
+    detail.push(m.why_best({ name: names[0], p: probability(why.contenders[0].probability) }));
+  }
+  if (why.shareCloser !== undefined && why.code !== 'audit') detail.push(m.why_share({ share: percent(why.shareCloser) }));
+  const explained = named(`why_${why.code}_detail`)?.();
+  if (explained) detail.push(explained);
+  return { title, detail: detail.join(' ') };
+}
+
+/** Whether a model version was promoted, and why. */
+export function decisionWord(version: VersionData): string {
+  return named(`decision_${version.decision.code}`)?.() ?? version.decision.code;
+}
+
+/** Classes as people read them; an empty answer is said. */
+export function classesWord(classes: readonly string[] | null): string {
+  if (classes === null) return '';
+  return classes.length === 0 ? m.classes_none() : classes.join(', ');
+}
