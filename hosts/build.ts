@@ -24,8 +24,8 @@ const COMMANDS: Record<Bundle, string[]> = {
   desktop: ['node_modules/electron-vite/bin/electron-vite.js', 'build', '--logLevel', 'warn'],
 };
 
-/** Generated from the messages, so no source. */
-const GENERATED = new Set(['paraglide', 'cache', '.DS_Store']);
+/** What the message compiler and the system write beside the sources. */
+const GENERATED = new Set(['paraglide', 'cache', '.DS_Store', '.meta.json', '.gitignore', 'README.md']);
 
 function* filesUnder(path: string): Generator<string> {
   const full = join(ROOT, path);
@@ -54,24 +54,31 @@ export function sourcesHash(bundle: Bundle): string {
   return digest.digest('hex');
 }
 
+const stampOf = (bundle: Bundle) => join(ROOT, 'out', `${bundle}.stamp`);
+
 /** Builds `bundle` unless `out/` already holds what the sources say. Gives the builder's exit code. */
 export async function build(bundle: Bundle, force = false): Promise<number> {
+  const made: Bundle[] = bundle === 'desktop' ? ['desk', 'desktop'] : ['desk'];
   const hash = sourcesHash(bundle);
-  const stamp = join(ROOT, 'out', `${bundle}.stamp`);
+  const stamp = stampOf(bundle);
   const page = join(ROOT, 'out/renderer/index.html');
   if (!force && existsSync(page) && existsSync(stamp) && readFileSync(stamp, 'utf8') === hash) return 0;
   process.stderr.write('Building the desk …\n');
-  rmSync(stamp, { force: true });
+  // both, because both bundles write the page
+  for (const old of ['desk', 'desktop'] as const) rmSync(stampOf(old), { force: true });
+  const before = made.map((one) => [one, sourcesHash(one)] as const);
   const [script, ...args] = COMMANDS[bundle];
   const child = spawn(process.execPath, [join(ROOT, script), ...args], {
     cwd: ROOT,
     // stdout belongs to whoever called: a builder's chatter goes to stderr
     stdio: ['ignore', process.stderr, process.stderr],
   });
-  const code = await new Promise<number>((resolve) => child.on('exit', (status) => resolve(status ?? 1)));
+  const code = await new Promise<number>((resolve) => {
+    child.on('exit', (status) => resolve(status ?? 1));
+  });
   if (code !== 0) return code;
   mkdirSync(join(ROOT, 'out'), { recursive: true });
-  writeFileSync(stamp, hash);
+  for (const [one, content] of before) writeFileSync(stampOf(one), content);
   return 0;
 }
 
