@@ -20,6 +20,10 @@ export default [
       'svelte/button-has-type': 'error',
       'svelte/require-each-key': 'error',
       'svelte/no-inline-styles': 'off',
+      // svelte-check says what is not needed; this one mistakes the compiler's warnings
+      'svelte/no-unused-svelte-ignore': 'off',
+      // sets and maps that no template reads need no proxy
+      'svelte/prefer-svelte-reactivity': 'off',
     },
   },
 ];
