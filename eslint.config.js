@@ -17,7 +17,6 @@ export default [
     rules: {
       'svelte/no-at-html-tags': 'error',
       'svelte/no-target-blank': 'error',
-      'svelte/button-has-type': 'error',
       'svelte/require-each-key': 'error',
       'svelte/no-inline-styles': 'off',
       // svelte-check says what is not needed; this one mistakes the compiler's warnings
