@@ -21,7 +21,11 @@ export interface BmpHeader {
 }
 
 function damaged(reason: string): EngineError {
-  return new EngineError('file-damaged', `The bitmap is damaged: ${reason}.`, 'Export the image again, for example as PNG.');
+  return new EngineError(
+    'file-damaged',
+    `The bitmap is damaged: ${reason}.`,
+    'Export the image again, for example as PNG.',
+  );
 }
 
 /** Whether the bytes begin like a bitmap. */
@@ -51,7 +55,8 @@ export function readBmpHeader(bytes: Uint8Array): BmpHeader {
     view.getUint32(54, true) === 0xff0000 &&
     view.getUint32(58, true) === 0xff00 &&
     view.getUint32(62, true) === 0xff;
-  const readable = bitsPerPixel === 1 || bitsPerPixel === 4 || bitsPerPixel === 8 || bitsPerPixel === 24 || bitsPerPixel === 32;
+  const readable =
+    bitsPerPixel === 1 || bitsPerPixel === 4 || bitsPerPixel === 8 || bitsPerPixel === 24 || bitsPerPixel === 32;
   if (!readable || (compression !== 0 && !standardMasks)) {
     throw new EngineError(
       'file-unsupported',
@@ -62,11 +67,22 @@ export function readBmpHeader(bytes: Uint8Array): BmpHeader {
   const paletteEntryBytes = old ? 3 : 4;
   const paletteAt = 14 + headerBytes;
   const pixelsAt = view.getUint32(10, true);
-  const wanted = bitsPerPixel > 8 ? 0 : coloursUsed === 0 ? 2 ** bitsPerPixel : Math.min(coloursUsed, 2 ** bitsPerPixel);
+  const wanted =
+    bitsPerPixel > 8 ? 0 : coloursUsed === 0 ? 2 ** bitsPerPixel : Math.min(coloursUsed, 2 ** bitsPerPixel);
   const paletteCount = Math.max(0, Math.min(wanted, Math.floor((pixelsAt - paletteAt) / paletteEntryBytes)));
   if (bitsPerPixel <= 8 && paletteCount === 0) throw damaged('it has no palette');
   const stride = Math.ceil((width * bitsPerPixel) / 32) * 4;
-  return { width, height, topDown: signedHeight < 0, bitsPerPixel, pixelsAt, stride, paletteAt, paletteCount, paletteEntryBytes };
+  return {
+    width,
+    height,
+    topDown: signedHeight < 0,
+    bitsPerPixel,
+    pixelsAt,
+    stride,
+    paletteAt,
+    paletteCount,
+    paletteEntryBytes,
+  };
 }
 
 /** All pixels as interleaved 8-bit RGB, top row first. Errors: `file-damaged` when the rows are not all there, `file-unsupported`. */

@@ -42,10 +42,19 @@ export interface ColumnPlan {
 
 const NAMES: readonly [Role, RegExp][] = [
   ['id', /^(id|uid|uuid|key|item_?id|row_?id|record_?id|编号|序号)$/i],
-  ['group', /^(group|patient|patient_?(id|no|nr)|subject|subject_?id|case|case_?id|slide|slide_?id|study_?id|topic|患者|病人|病例号|patient(en)?_?nummer)$/i],
+  [
+    'group',
+    /^(group|patient|patient_?(id|no|nr)|subject|subject_?id|case|case_?id|slide|slide_?id|study_?id|topic|患者|病人|病例号|patient(en)?_?nummer)$/i,
+  ],
   ['label', /^(label|labels|class|classes|target|category|diagnosis|outcome|y|gold|标签|类别|诊断|diagnose|klasse)$/i],
-  ['image', /^(image|images|img|image_?(path|file|name)|picture|photo|path|file|file_?name|file_?path|图像|图片|bild)$/i],
-  ['text', /^(text|report|answer|note|notes|sentence|abstract|body|content|document|findings|impression|comment|description|narrative|文本|报告|内容|befund)$/i],
+  [
+    'image',
+    /^(image|images|img|image_?(path|file|name)|picture|photo|path|file|file_?name|file_?path|图像|图片|bild)$/i,
+  ],
+  [
+    'text',
+    /^(text|report|answer|note|notes|sentence|abstract|body|content|document|findings|impression|comment|description|narrative|文本|报告|内容|befund)$/i,
+  ],
 ];
 
 const IMAGE_NAME = /\.(png|jpe?g|jpe|jfif|webp|tiff?|gif|bmp|dib)$/i;
@@ -55,7 +64,10 @@ export function guessRole(column: string, sample: readonly Row[]): Role | null {
   const name = column.trim().replaceAll(/[\s-]+/g, '_');
   const role = NAMES.find(([, pattern]) => pattern.test(name))?.[0] ?? null;
   const cells = recorded(column, sample);
-  const imageShare = cells.length === 0 ? 0 : cells.filter((cell) => typeof cell === 'string' && IMAGE_NAME.test(cell)).length / cells.length;
+  const imageShare =
+    cells.length === 0
+      ? 0
+      : cells.filter((cell) => typeof cell === 'string' && IMAGE_NAME.test(cell)).length / cells.length;
   if (role === 'image' || role === null || role === 'text') {
     if (imageShare >= 0.8) return 'image';
     if (role === 'image' && cells.length > 0) return null;
@@ -70,7 +82,11 @@ export function planColumns(table: OpenTable, mapping: Mapping): ColumnPlan {
   const named = [mapping.text, mapping.image, mapping.id, mapping.group, mapping.label, ...numbersNamed];
   const missing = [...new Set(named.filter((name): name is string => name !== undefined && !columns.includes(name)))];
   if (missing.length > 0) {
-    throw columnMissing(table, `${basename(table.path)} has no column ${missing.map((name) => `“${name}”`).join(', ')}.`, missing);
+    throw columnMissing(
+      table,
+      `${basename(table.path)} has no column ${missing.map((name) => `“${name}”`).join(', ')}.`,
+      missing,
+    );
   }
   const used = new Set(named);
   const roles = new Map(columns.map((column) => [column, guessRole(column, sample)]));
@@ -92,15 +108,34 @@ export function planColumns(table: OpenTable, mapping: Mapping): ColumnPlan {
   let numbers: ColumnPlan['numbers'] = [];
   if (mapping.numbers === 'auto') numbers = auto();
   else if (numbersNamed.length > 0) {
-    numbers = numbersNamed.map((column) => ({ column, kind: isMeasured(recorded(column, sample), decimalComma, 0.5) ? 'measurement' : 'category' }));
+    numbers = numbersNamed.map((column) => ({
+      column,
+      kind: isMeasured(recorded(column, sample), decimalComma, 0.5) ? 'measurement' : 'category',
+    }));
   } else if (!contentGiven && text === null && image === null) {
-    text = longestText(columns.filter((column) => !used.has(column) && roles.get(column) !== 'label'), sample);
+    text = longestText(
+      columns.filter((column) => !used.has(column) && roles.get(column) !== 'label'),
+      sample,
+    );
     if (text === null) numbers = auto();
   }
   if (text === null && image === null && numbers.length === 0) {
-    throw columnMissing(table, `${basename(table.path)} has no column that looks like a text, an image or measurements.`, []);
+    throw columnMissing(
+      table,
+      `${basename(table.path)} has no column that looks like a text, an image or measurements.`,
+      [],
+    );
   }
-  return { text, image, numbers, id, idGiven: mapping.id !== undefined, group, label: mapping.label ?? null, decimalComma };
+  return {
+    text,
+    image,
+    numbers,
+    id,
+    idGiven: mapping.id !== undefined,
+    group,
+    label: mapping.label ?? null,
+    decimalComma,
+  };
 }
 
 /** The mapping that a plan amounts to, for a person to confirm. */
@@ -117,7 +152,11 @@ export function mappingOf(plan: ColumnPlan): Mapping {
 
 /** Whether a cell says that nothing was recorded. */
 export function isMissing(cell: Cell | undefined): boolean {
-  return cell === undefined || cell === null || (typeof cell === 'string' && /^\s*(|na|n\/a|nan|null|none|\?|-)\s*$/i.test(cell));
+  return (
+    cell === undefined ||
+    cell === null ||
+    (typeof cell === 'string' && /^\s*(|na|n\/a|nan|null|none|\?|-)\s*$/i.test(cell))
+  );
 }
 
 /** The finite number a cell holds, or null. */
@@ -140,7 +179,9 @@ function recorded(column: string, sample: readonly Row[]): Cell[] {
 }
 
 function isMeasured(cells: readonly Cell[], decimalComma: boolean, least: number): boolean {
-  return cells.length > 0 && cells.filter((cell) => numberOf(cell, decimalComma) !== null).length >= least * cells.length;
+  return (
+    cells.length > 0 && cells.filter((cell) => numberOf(cell, decimalComma) !== null).length >= least * cells.length
+  );
 }
 
 function numberKind(column: string, sample: readonly Row[], decimalComma: boolean): 'measurement' | 'category' | null {

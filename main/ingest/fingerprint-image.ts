@@ -23,10 +23,13 @@ const BITS = 20;
 /** Copies may differ in shape by rounding; in steps of 1/32 octave. */
 const ASPECT_TOLERANCE = 2;
 
-const FREQUENCIES: readonly (readonly [u: number, v: number, weight: number])[] = Array.from({ length: HIGHEST * HIGHEST }, (_, i) => {
-  const [u, v] = [i % HIGHEST, Math.floor(i / HIGHEST)];
-  return [u, v, Math.hypot(u, v) * (u === 0 ? Math.SQRT1_2 : 1) * (v === 0 ? Math.SQRT1_2 : 1)] as const;
-}).filter(([u, v]) => Math.hypot(u, v) >= LOWEST && Math.hypot(u, v) < HIGHEST);
+const FREQUENCIES: readonly (readonly [u: number, v: number, weight: number])[] = Array.from(
+  { length: HIGHEST * HIGHEST },
+  (_, i) => {
+    const [u, v] = [i % HIGHEST, Math.floor(i / HIGHEST)];
+    return [u, v, Math.hypot(u, v) * (u === 0 ? Math.SQRT1_2 : 1) * (v === 0 ? Math.SQRT1_2 : 1)] as const;
+  },
+).filter(([u, v]) => Math.hypot(u, v) >= LOWEST && Math.hypot(u, v) < HIGHEST);
 
 const COSINES = Float64Array.from({ length: HIGHEST * FINGERPRINT_SIDE }, (_, i) => {
   const [k, x] = [Math.floor(i / FINGERPRINT_SIDE), i % FINGERPRINT_SIDE];

@@ -9,5 +9,7 @@ import { TEXT_SIMILARITY, textSimilarity } from './fingerprint-text.ts';
 /** Exact check on the codes, symmetric. Fingerprints of different kinds never match. */
 export function isNearDuplicate(a: Fingerprint, b: Fingerprint): boolean {
   if (a.kind !== b.kind) return false;
-  return a.kind === 'image' ? imageSimilarity(a.code, b.code) >= IMAGE_SIMILARITY : textSimilarity(a.code, b.code) >= TEXT_SIMILARITY;
+  return a.kind === 'image'
+    ? imageSimilarity(a.code, b.code) >= IMAGE_SIMILARITY
+    : textSimilarity(a.code, b.code) >= TEXT_SIMILARITY;
 }

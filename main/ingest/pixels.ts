@@ -49,15 +49,26 @@ export async function statFile(path: string): Promise<Stats> {
   if (!stats.isFile()) {
     throw new EngineError('file-unsupported', `${path} is not an ordinary file.`, 'Name a file or a folder.', { path });
   }
-  if (stats.size === 0) throw new EngineError('file-empty', `${path} is empty (0 bytes).`, 'Copy the file again from where it came from.', { path });
+  if (stats.size === 0)
+    throw new EngineError('file-empty', `${path} is empty (0 bytes).`, 'Copy the file again from where it came from.', {
+      path,
+    });
   return stats;
 }
 
 /** `source-unreadable`, with the system's reason. */
 export function unreadable(path: string, cause: unknown): EngineError {
   const code = (cause as NodeJS.ErrnoException)?.code ?? 'unknown';
-  const reason = code === 'ENOENT' ? 'it is not there' : code === 'EACCES' || code === 'EPERM' ? 'reading it is not permitted' : `the system says ${code}`;
-  const hint = code === 'ENOENT' ? 'Check the path, or bring the file back.' : 'Check the permissions of the file and of its folder.';
+  const reason =
+    code === 'ENOENT'
+      ? 'it is not there'
+      : code === 'EACCES' || code === 'EPERM'
+        ? 'reading it is not permitted'
+        : `the system says ${code}`;
+  const hint =
+    code === 'ENOENT'
+      ? 'Check the path, or bring the file back.'
+      : 'Check the permissions of the file and of its folder.';
   return new EngineError('source-unreadable', `${path} cannot be read: ${reason}.`, hint, { path }, cause);
 }
 
@@ -110,9 +121,11 @@ export async function openImage(path: string, maxPixels = DEFAULT_MAX_PIXELS): P
     return { header: { format, width, height }, sizeBytes: stats.size, bytes: whole, pixels };
   }
   const input = bytes ?? path;
-  const metadata = await sharp(input, { limitInputPixels: false }).metadata().catch((cause) => {
-    throw decodeError(path, cause);
-  });
+  const metadata = await sharp(input, { limitInputPixels: false })
+    .metadata()
+    .catch((cause) => {
+      throw decodeError(path, cause);
+    });
   const { width, height } = metadata.autoOrient ?? metadata;
   checkSize(path, width, height, maxPixels);
   const pixels = () => sharp(input, { limitInputPixels: false, failOn: 'error', sequentialRead: true }).autoOrient();

@@ -48,7 +48,8 @@ export async function preview(sources: readonly string[], options: IngestOptions
   const { entries, problems: found } = await listSources(sources, hasContentMapping(options.mapping), FILES);
   const result: Preview = { kind: 'table', columns: [], mapping: {}, rows: [], problems: [...found], folders: [] };
   const kinds = new Set(entries.map((entry) => entry.kind));
-  if (!kinds.has('table')) result.kind = kinds.size === 2 ? 'images and texts' : kinds.has('image') ? 'images' : 'texts';
+  if (!kinds.has('table'))
+    result.kind = kinds.size === 2 ? 'images and texts' : kinds.has('image') ? 'images' : 'texts';
   result.folders = [...new Set(entries.flatMap(({ name }) => (name.includes('/') ? [name.split('/')[0]] : [])))];
   for (const entry of entries) {
     if (result.rows.length >= ROWS || result.problems.length > FILES) break;
@@ -66,14 +67,22 @@ export async function preview(sources: readonly string[], options: IngestOptions
     if (result.columns.length === 0) {
       result.mapping = mappingOf(plan);
       result.columns = table.columns.map((name) => {
-        const cells = table.sample.map((row) => row.cells.get(name)).filter((cell) => cell !== undefined && !isMissing(cell));
+        const cells = table.sample
+          .map((row) => row.cells.get(name))
+          .filter((cell) => cell !== undefined && !isMissing(cell));
         const samples = [...new Set(cells.slice(0, 50).map(shown))].slice(0, SAMPLES);
         return { name, samples, guess: guessRole(name, table.sample), role: roleIn(result.mapping, name) };
       });
     }
     for (const row of table.sample) {
       if (result.rows.length >= ROWS) break;
-      const { candidate, problems } = await readRow(entry.path, row, plan, options.labelSeparator ?? null, options.maxPixels ?? DEFAULT_MAX_PIXELS);
+      const { candidate, problems } = await readRow(
+        entry.path,
+        row,
+        plan,
+        options.labelSeparator ?? null,
+        options.maxPixels ?? DEFAULT_MAX_PIXELS,
+      );
       if (candidate !== null) result.rows.push(candidate);
       result.problems.push(...problems);
     }

@@ -33,7 +33,10 @@ async function decodeInTurn<T>(decode: () => Promise<T>): Promise<T> {
 }
 
 /** Hashes, checks and decodes an image. Errors: `source-unreadable`, `file-empty`, `file-damaged`, `file-unsupported`, `image-too-large`. */
-export async function readImage(path: string, maxPixels: number): Promise<{ part: ImagePart; fingerprint: Fingerprint | null }> {
+export async function readImage(
+  path: string,
+  maxPixels: number,
+): Promise<{ part: ImagePart; fingerprint: Fingerprint | null }> {
   const image = await openImage(path, maxPixels);
   const { format, width, height } = image.header;
   let grey: Uint8Array;
@@ -76,7 +79,12 @@ export async function readText(path: string): Promise<TextPart> {
   });
   const text = decodeText(bytes, path);
   if (text.trim() === '') {
-    throw new EngineError('file-empty', `${path} holds nothing but spaces.`, 'Copy the file again from where it came from.', { path });
+    throw new EngineError(
+      'file-empty',
+      `${path} holds nothing but spaces.`,
+      'Copy the file again from where it came from.',
+      { path },
+    );
   }
   return textPart(text, path);
 }

@@ -20,23 +20,38 @@ export interface Outcome {
 }
 
 /** Reads one row by its plan. Never throws for what is wrong with the row. */
-export async function readRow(path: string, row: Row, plan: ColumnPlan, labelSeparator: string | null, maxPixels: number): Promise<Outcome> {
+export async function readRow(
+  path: string,
+  row: Row,
+  plan: ColumnPlan,
+  labelSeparator: string | null,
+  maxPixels: number,
+): Promise<Outcome> {
   const source = `${path}:${row.line}`;
   const problems: ImportProblem[] = [];
-  const note = (code: ImportProblem['code'], message: string, hint: string) => problems.push({ source, code, message, hint });
+  const note = (code: ImportProblem['code'], message: string, hint: string) =>
+    problems.push({ source, code, message, hint });
   const refuse = (code: ImportProblem['code'], message: string, hint: string): Outcome => {
     note(code, message, hint);
     return { candidate: null, problems };
   };
   if (row.damage !== null) {
-    return refuse('table-damaged', `Line ${row.line} of ${basename(path)} was left out: ${row.damage}.`, 'Correct the line and import the table again.');
+    return refuse(
+      'table-damaged',
+      `Line ${row.line} of ${basename(path)} was left out: ${row.damage}.`,
+      'Correct the line and import the table again.',
+    );
   }
   const cell = (column: string | null): Cell => (column === null ? null : (row.cells.get(column) ?? null));
   const textCell = cell(plan.text);
   const imageCell = cell(plan.image);
   const [text, imageName] = [textOf(textCell), textOf(imageCell)?.trim()];
   if ((text === null && isComposite(textCell)) || (imageName === undefined && isComposite(imageCell))) {
-    return refuse('table-damaged', `Line ${row.line} of ${basename(path)} has a list or an object where a text or a path belongs.`, 'Make every cell one text.');
+    return refuse(
+      'table-damaged',
+      `Line ${row.line} of ${basename(path)} has a list or an object where a text or a path belongs.`,
+      'Make every cell one text.',
+    );
   }
   const parts: Part[] = [];
   let fingerprint: Fingerprint | null = null;
@@ -61,22 +76,42 @@ export async function readRow(path: string, row: Row, plan: ColumnPlan, labelSep
     const number = numberOf(value, plan.decimalComma);
     if (number === null) {
       const shown = (textOf(value) ?? 'a list').slice(0, 40);
-      note('table-damaged', `Line ${row.line}: “${shown}” in ${column} is not a finite number; it counts as not recorded.`, 'Correct the cell, or leave it empty.');
+      note(
+        'table-damaged',
+        `Line ${row.line}: “${shown}” in ${column} is not a finite number; it counts as not recorded.`,
+        'Correct the cell, or leave it empty.',
+      );
     }
     return [column, number] as const;
   });
   // Own properties whatever the columns are called, `__proto__` too.
   if (values.some(([, value]) => value !== null)) parts.push({ kind: 'numbers', values: Object.fromEntries(values) });
   if (parts.length === 0) {
-    return refuse('row-empty', `Line ${row.line} of ${basename(path)} has nothing to show.`, 'Fill its text, image or numbers, or remove the line.');
+    return refuse(
+      'row-empty',
+      `Line ${row.line} of ${basename(path)} has nothing to show.`,
+      'Fill its text, image or numbers, or remove the line.',
+    );
   }
   const label = plan.label === null ? null : labelsOf(cell(plan.label), labelSeparator);
   if (plan.label !== null && label === null) {
-    note('label-missing', `Line ${row.line} of ${basename(path)} has no label; it was imported without one.`, `Fill ${plan.label}, or label the item here.`);
+    note(
+      'label-missing',
+      `Line ${row.line} of ${basename(path)} has no label; it was imported without one.`,
+      `Fill ${plan.label}, or label the item here.`,
+    );
   }
   const given = textOf(cell(plan.id))?.trim() || null;
   const name = given ?? (imageName || `${basename(path)}:${row.line}`);
-  const candidate: Candidate = { id: itemIdOf(parts, name), name, parts, group: textOf(cell(plan.group))?.trim() || null, label, fingerprint, source };
+  const candidate: Candidate = {
+    id: itemIdOf(parts, name),
+    name,
+    parts,
+    group: textOf(cell(plan.group))?.trim() || null,
+    label,
+    fingerprint,
+    source,
+  };
   return { candidate, problems };
 }
 
@@ -86,7 +121,11 @@ export function rowId(row: Row, plan: ColumnPlan): string | null {
 }
 
 /** Paths in a table are relative to it; a table made on Windows may use backslashes. */
-async function readReferredImage(folder: string, name: string, maxPixels: number): Promise<Awaited<ReturnType<typeof readImage>>> {
+async function readReferredImage(
+  folder: string,
+  name: string,
+  maxPixels: number,
+): Promise<Awaited<ReturnType<typeof readImage>>> {
   try {
     return await readImage(resolve(folder, name), maxPixels);
   } catch (error) {

@@ -62,14 +62,20 @@ interface Step {
 }
 
 /** Reads everything in `sources`. Errors, all before the first batch: `source-missing`, `source-empty`, `column-missing`. */
-export async function* readSources(sources: readonly string[], options: IngestOptions = {}): AsyncGenerator<IngestBatch> {
+export async function* readSources(
+  sources: readonly string[],
+  options: IngestOptions = {},
+): AsyncGenerator<IngestBatch> {
   const { signal } = options;
   const { entries, problems: found } = await listSources(sources, hasContentMapping(options.mapping));
   const after = options.after === undefined ? null : parseCursor(options.after);
   const start = after === null ? 0 : firstFrom(entries, after);
-  const resumedIn = after !== null && entries[start]?.source === after.source && entries[start].path === after.path ? after.row : 0;
+  const resumedIn =
+    after !== null && entries[start]?.source === after.source && entries[start].path === after.path ? after.row : 0;
   const tables = await openTables(entries, options, start);
-  const rowsOf = entries.map((entry, i) => (entry.kind === 'table' ? (tables.get(i)?.table?.estimatedRows ?? null) : 1));
+  const rowsOf = entries.map((entry, i) =>
+    entry.kind === 'table' ? (tables.get(i)?.table?.estimatedRows ?? null) : 1,
+  );
   const state = { done: 0, cursor: options.after ?? '', rowsOf };
   for (let i = 0; i < start; i++) state.done += rowsOf[i] ?? 0;
 
@@ -88,7 +94,13 @@ export async function* readSources(sources: readonly string[], options: IngestOp
     const total = state.rowsOf.includes(null) ? null : state.rowsOf.reduce<number>((sum, rows) => sum + (rows ?? 0), 0);
     const { candidates, problems } = batch;
     batch = newBatch([]);
-    return { candidates, problems, cursor: state.cursor, done: state.done, total: total === null ? null : Math.max(total, state.done) };
+    return {
+      candidates,
+      problems,
+      cursor: state.cursor,
+      done: state.done,
+      total: total === null ? null : Math.max(total, state.done),
+    };
   };
   for await (const step of steps(entries, start, resumedIn, tables, options, state)) {
     if (signal?.aborted) break;
@@ -122,7 +134,9 @@ export async function readEntry(entry: Entry, options: IngestOptions): Promise<O
   const problems: ImportProblem[] = [];
   try {
     const isImage = entry.kind === 'image' || (await isImageFile(entry.path));
-    const read = isImage ? await readImage(entry.path, options.maxPixels ?? DEFAULT_MAX_PIXELS) : { part: await readText(entry.path), fingerprint: null };
+    const read = isImage
+      ? await readImage(entry.path, options.maxPixels ?? DEFAULT_MAX_PIXELS)
+      : { part: await readText(entry.path), fingerprint: null };
     const fingerprint = read.part.kind === 'text' ? fingerprintText(read.part.text) : read.fingerprint;
     const folders = entry.name.split('/').slice(0, -1);
     const label = options.labelsFromFolders && folders.length > 0 ? [folders[0].normalize('NFC')] : null;
@@ -135,7 +149,18 @@ export async function readEntry(entry: Entry, options: IngestOptions): Promise<O
       });
     }
     const parts = [read.part];
-    return { candidate: { id: itemIdOf(parts, entry.name), name: entry.name, parts, group: null, label, fingerprint, source: entry.path }, problems };
+    return {
+      candidate: {
+        id: itemIdOf(parts, entry.name),
+        name: entry.name,
+        parts,
+        group: null,
+        label,
+        fingerprint,
+        source: entry.path,
+      },
+      problems,
+    };
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;
     return { candidate: null, problems: [problemOf(entry.path, error)] };
@@ -163,12 +188,21 @@ export function problemOf(source: string, { code, message, hint }: EngineError):
   return { source, code, message, hint };
 }
 
-async function openTables(entries: readonly Entry[], options: IngestOptions, start: number): Promise<Map<number, PlannedTable>> {
+async function openTables(
+  entries: readonly Entry[],
+  options: IngestOptions,
+  start: number,
+): Promise<Map<number, PlannedTable>> {
   const tables = new Map<number, PlannedTable>();
   for (let i = start; i < entries.length; i++) {
     if (options.signal?.aborted) break;
     if (entries[i].kind !== 'table') continue;
-    const planned = await planTable(entries[i], options, true);
+    const planned = await planTable(entries[i], options, true).catch((error: unknown) => {
+      // What stopping interrupted says nothing about the table.
+      if (options.signal?.aborted) return null;
+      throw error;
+    });
+    if (planned === null) break;
     // Of a thousand tables the samples would be too much to hold.
     if (planned.table !== null) planned.table = { ...planned.table, sample: [] };
     tables.set(i, planned);
@@ -209,8 +243,22 @@ async function* steps(
         continue;
       }
       const work = async (): Promise<Outcome> => {
-        if (!repeated) return readRow(entry.path, row, plan, options.labelSeparator ?? null, options.maxPixels ?? DEFAULT_MAX_PIXELS);
-        if (!plan.idGiven) return readRow(entry.path, row, { ...plan, id: null }, options.labelSeparator ?? null, options.maxPixels ?? DEFAULT_MAX_PIXELS);
+        if (!repeated)
+          return readRow(
+            entry.path,
+            row,
+            plan,
+            options.labelSeparator ?? null,
+            options.maxPixels ?? DEFAULT_MAX_PIXELS,
+          );
+        if (!plan.idGiven)
+          return readRow(
+            entry.path,
+            row,
+            { ...plan, id: null },
+            options.labelSeparator ?? null,
+            options.maxPixels ?? DEFAULT_MAX_PIXELS,
+          );
         const problem: ImportProblem = {
           source: `${entry.path}:${row.line}`,
           code: 'id-duplicate',
@@ -236,7 +284,8 @@ function newBatch(found: readonly ImportProblem[]) {
       batch.candidates.push(candidate);
       for (const part of candidate.parts) if (part.kind === 'text') batch.units += part.text.length;
     },
-    isFull: () => batch.candidates.length >= BATCH_ITEMS || batch.problems.length >= BATCH_ITEMS || batch.units >= BATCH_UNITS,
+    isFull: () =>
+      batch.candidates.length >= BATCH_ITEMS || batch.problems.length >= BATCH_ITEMS || batch.units >= BATCH_UNITS,
   };
   return batch;
 }

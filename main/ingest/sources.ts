@@ -62,16 +62,26 @@ export function byPath(a: string, b: string): number {
  * are read and its loose images and texts are not; otherwise its tables only when it has nothing else. `limit` stops early, for a preview.
  * Errors: `source-missing`, `source-empty`.
  */
-export async function listSources(sources: readonly string[], tablesFirst: boolean, limit = Infinity): Promise<Listing> {
+export async function listSources(
+  sources: readonly string[],
+  tablesFirst: boolean,
+  limit = Infinity,
+): Promise<Listing> {
   const roots = [...new Set(sources.map((source) => resolve(source)))].sort(byPath);
-  if (roots.length === 0) throw new EngineError('source-missing', 'No source was named.', 'Name a file or a folder to import.');
+  if (roots.length === 0)
+    throw new EngineError('source-missing', 'No source was named.', 'Name a file or a folder to import.');
   const listing: Listing = { entries: [], problems: [] };
   const visited = new Set<string>();
   for (const source of roots) {
     const stats = await stat(source).catch((cause) => {
       const code = (cause as NodeJS.ErrnoException).code;
       if (code === 'ENOENT' || code === 'ENOTDIR') {
-        throw new EngineError('source-missing', `There is nothing at ${source}.`, 'Check the path; it may have been moved or renamed.', { path: source });
+        throw new EngineError(
+          'source-missing',
+          `There is nothing at ${source}.`,
+          'Check the path; it may have been moved or renamed.',
+          { path: source },
+        );
       }
       throw unreadable(source, cause);
     });
@@ -80,11 +90,20 @@ export async function listSources(sources: readonly string[], tablesFirst: boole
       continue;
     }
     const before = { entries: listing.entries.length, problems: listing.problems.length };
-    const found = { loose: [] as Entry[], tables: [] as Entry[], unread: new Map<string, number>(), problems: listing.problems };
+    const found = {
+      loose: [] as Entry[],
+      tables: [] as Entry[],
+      unread: new Map<string, number>(),
+      problems: listing.problems,
+    };
     await walk(source, source, '', visited, found, limit);
     const tablesOnly = found.tables.length > 0 && (tablesFirst || found.loose.length === 0);
     for (const entry of tablesOnly ? found.tables : found.loose) listing.entries.push(entry);
-    if (listing.entries.length === before.entries && listing.problems.length === before.problems && !wasVisitedThroughAnother(roots, source)) {
+    if (
+      listing.entries.length === before.entries &&
+      listing.problems.length === before.problems &&
+      !wasVisitedThroughAnother(roots, source)
+    ) {
       throw new EngineError(
         'source-empty',
         `There is nothing to import in ${source}.`,
@@ -119,7 +138,14 @@ interface Found {
   problems: ImportProblem[];
 }
 
-async function walk(source: string, folder: string, prefix: string, visited: Set<string>, found: Found, limit: number): Promise<void> {
+async function walk(
+  source: string,
+  folder: string,
+  prefix: string,
+  visited: Set<string>,
+  found: Found,
+  limit: number,
+): Promise<void> {
   const identity = await stat(folder, { bigint: true });
   const key = `${identity.dev}:${identity.ino}`;
   if (visited.has(key)) return;

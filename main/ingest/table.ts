@@ -61,13 +61,29 @@ export async function openTable(path: string, thorough: boolean, signal?: AbortS
     const sample = await take(readJsonLines(lines(signal)), SAMPLE_ROWS, unitsOf);
     const columns = [...new Set(sample.flatMap((row) => [...row.cells.keys()]))];
     const estimatedRows = complete ? newlines + 1 : null;
-    return { path, format, delimiter: null, columns, sample, estimatedRows, rows: (stop) => readJsonLines(lines(stop)) };
+    return {
+      path,
+      format,
+      delimiter: null,
+      columns,
+      sample,
+      estimatedRows,
+      rows: (stop) => readJsonLines(lines(stop)),
+    };
   }
   const head = await take(lines(signal), 20, (line) => line.text.length);
-  const delimiter = findDelimiter(head.map((line) => line.text), format === 'tsv' ? '\t' : ',');
+  const delimiter = findDelimiter(
+    head.map((line) => line.text),
+    format === 'tsv' ? '\t' : ',',
+  );
   const header = await take(readRecords(lines(signal), delimiter, null), 1);
   if (header.length === 0 || header[0].fields === null) {
-    throw new EngineError('table-damaged', `${basename(path)} has no header that can be read.`, 'Give the first line the names of the columns.', { path });
+    throw new EngineError(
+      'table-damaged',
+      `${basename(path)} has no header that can be read.`,
+      'Give the first line the names of the columns.',
+      { path },
+    );
   }
   const columns = nameColumns(header[0].fields);
   const rows = (stop?: AbortSignal) => readCsv(lines(stop), delimiter, columns);
@@ -138,7 +154,11 @@ async function* readLines(path: string, encoding: string, signal?: AbortSignal):
   const stream = createReadStream(path, { highWaterMark: 2 ** 18, signal });
   const finish = (text: string): Line => {
     const damage = dropping ? TOO_LONG : encoding !== 'utf-8' && text.includes('\ufffd') ? NOT_DECODED : null;
-    const line = { number: ++number, text: damage !== null ? '' : text.endsWith('\r') ? text.slice(0, -1) : text, damage };
+    const line = {
+      number: ++number,
+      text: damage !== null ? '' : text.endsWith('\r') ? text.slice(0, -1) : text,
+      damage,
+    };
     dropping = false;
     return line;
   };
@@ -190,7 +210,11 @@ interface CsvRecord {
   damage: string | null;
 }
 
-async function* readCsv(lines: AsyncGenerator<Line>, delimiter: string, columns: readonly string[]): AsyncGenerator<Row> {
+async function* readCsv(
+  lines: AsyncGenerator<Line>,
+  delimiter: string,
+  columns: readonly string[],
+): AsyncGenerator<Row> {
   let number = 0;
   let isHeader = true;
   for await (const record of readRecords(lines, delimiter, columns.length)) {
@@ -209,7 +233,11 @@ async function* readCsv(lines: AsyncGenerator<Line>, delimiter: string, columns:
  * Groups lines into records by the parity of their quotes. One-line records are parsed block by block; a record of several lines is
  * parsed alone, and where that fails only its first line is given up and the others are read afresh. `width` null reads the header.
  */
-async function* readRecords(lines: AsyncGenerator<Line>, delimiter: string, width: number | null): AsyncGenerator<CsvRecord> {
+async function* readRecords(
+  lines: AsyncGenerator<Line>,
+  delimiter: string,
+  width: number | null,
+): AsyncGenerator<CsvRecord> {
   let block: Line[] = [];
   let blockUnits = 0;
   let pending: Line[] = [];
@@ -223,7 +251,11 @@ async function* readRecords(lines: AsyncGenerator<Line>, delimiter: string, widt
   try {
     for (;;) {
       const line = again.pop() ?? ((await lines.next()).value as Line | undefined);
-      const ends = line === undefined || line.damage !== null || pending.length >= MAX_RECORD_LINES || pendingUnits > MAX_RECORD_UNITS;
+      const ends =
+        line === undefined ||
+        line.damage !== null ||
+        pending.length >= MAX_RECORD_LINES ||
+        pendingUnits > MAX_RECORD_UNITS;
       if (pending.length > 0 && ends) {
         yield* flush();
         yield parseAlone(pending[0], delimiter, width);
@@ -254,7 +286,9 @@ async function* readRecords(lines: AsyncGenerator<Line>, delimiter: string, widt
       // In tab-separated tables a quote is often just a quote: what runs over lines and tabs was never one cell.
       const swallowed = delimiter === '\t' && record?.some((field) => field.includes('\n') && field.includes('\t'));
       const fields = record === undefined || swallowed ? null : fitWidth(record, width);
-      yield fields === null ? parseAlone(pending[0], delimiter, width) : { line: pending[0].number, fields, damage: null };
+      yield fields === null
+        ? parseAlone(pending[0], delimiter, width)
+        : { line: pending[0].number, fields, damage: null };
       if (fields === null) again.push(...pending.slice(1).reverse());
       [pending, pendingUnits] = [[], 0];
     }
@@ -282,7 +316,9 @@ function parseAlone(line: Line, delimiter: string, width: number | null): CsvRec
     if (fields !== null) return { line: line.number, fields, damage: null };
   }
   const damage =
-    record === undefined ? 'a quote is opened and never closed' : `it has ${record.length} ${record.length === 1 ? 'field' : 'fields'} and the header has ${width}`;
+    record === undefined
+      ? 'a quote is opened and never closed'
+      : `it has ${record.length} ${record.length === 1 ? 'field' : 'fields'} and the header has ${width}`;
   return { line: line.number, fields: null, damage };
 }
 
@@ -290,7 +326,13 @@ function parseAlone(line: Line, delimiter: string, width: number | null): CsvRec
 function tryParse(text: string, delimiter: string, quotes: 'quoted' | 'relaxed' | 'plain'): string[][] | null {
   try {
     const quote = quotes === 'plain' ? null : '"';
-    return parse(text, { delimiter, quote, record_delimiter: '\n', relax_column_count: true, relax_quotes: quotes === 'relaxed' });
+    return parse(text, {
+      delimiter,
+      quote,
+      record_delimiter: '\n',
+      relax_column_count: true,
+      relax_quotes: quotes === 'relaxed',
+    });
   } catch {
     return null;
   }

@@ -19,7 +19,8 @@ const SAMPLE_BYTES = 65_536;
 /** The encoding of a text whose beginning (or whole) is given; null when it is no text in any known one. `whole` says that nothing was cut off the end. */
 export function detectEncoding(bytes: Uint8Array, whole = true): Encoding | null {
   if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) return isUtf8Start(bytes, whole) ? 'utf-8' : null;
-  if (bytes[0] === 0xff && bytes[1] === 0xfe) return bytes[2] === 0 && bytes[3] === 0 && bytes.length > 3 ? null : 'utf-16le';
+  if (bytes[0] === 0xff && bytes[1] === 0xfe)
+    return bytes[2] === 0 && bytes[3] === 0 && bytes.length > 3 ? null : 'utf-16le';
   if (bytes[0] === 0xfe && bytes[1] === 0xff) return 'utf-16be';
   const controls = controlShare(bytes);
   // A stray control byte does not unmake a text; in UTF-16 they are many.
@@ -68,7 +69,11 @@ export function unknownEncoding(source: string): EngineError {
  * The encoding of a file that is too long to hold. With `thorough` the file is read once to the end, since a table may be plain ASCII
  * for a megabyte before its first accent; otherwise its first megabyte decides. Errors: `text-encoding-unknown`, and what reading throws.
  */
-export async function detectFileEncoding(path: string, thorough: boolean, signal?: AbortSignal): Promise<{ encoding: Encoding; newlines: number; complete: boolean }> {
+export async function detectFileEncoding(
+  path: string,
+  thorough: boolean,
+  signal?: AbortSignal,
+): Promise<{ encoding: Encoding; newlines: number; complete: boolean }> {
   let first: Uint8Array | null = null;
   let tail: Uint8Array = new Uint8Array();
   let suspicious: Uint8Array | null = null;
@@ -156,7 +161,8 @@ function chineseShare(bytes: Uint8Array): number {
 
 /** Of the bytes above ASCII, the share that Western text would have there: a letter in a word of ASCII letters, or a usual sign beside ASCII. */
 function westernShare(bytes: Uint8Array): number {
-  const asciiLetter = (byte: number | undefined) => byte !== undefined && ((byte >= 65 && byte <= 90) || (byte >= 97 && byte <= 122));
+  const asciiLetter = (byte: number | undefined) =>
+    byte !== undefined && ((byte >= 65 && byte <= 90) || (byte >= 97 && byte <= 122));
   const letter = (byte: number) => byte >= 0xc0 && byte !== 0xd7 && byte !== 0xf7;
   const sign = (byte: number) => [0x80, 0x82, 0x84, 0x85, 0x91, 0x92, 0x93, 0x94, 0x95, 0x96, 0x97, 0x99, 0xa0, 0xa7, 0xa9, 0xab, 0xae, 0xb0, 0xb1, 0xb2, 0xb3, 0xb5, 0xb7, 0xbb, 0xbc, 0xbd, 0xbe, 0xbf, 0xa1, 0xd7].includes(byte); // prettier-ignore
   let high = 0;
@@ -169,7 +175,8 @@ function westernShare(bytes: Uint8Array): number {
     if (letter(byte)) {
       const lone = (before === undefined || before < 0x80) && (after === undefined || after < 0x80);
       if (asciiLetter(before) || asciiLetter(after) || (lone && bytes.length > 1)) plausible++;
-    } else if (sign(byte) && (before === undefined || before < 0x80 || after === undefined || after < 0x80)) plausible++;
+    } else if (sign(byte) && (before === undefined || before < 0x80 || after === undefined || after < 0x80))
+      plausible++;
   }
   return high === 0 ? 0 : plausible / high;
 }
@@ -197,7 +204,12 @@ function wide(bytes: Uint8Array, least: number): Encoding | null {
   return decodes(even, encoding) ? encoding : null;
 }
 
-const COMMON = new Set([...Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i)), ...'\n\r，。、：；的一是不了在人有我他这中大来上国和无见为及未性患者双肺影增可部分'].map((c) => c.charCodeAt(0)));
+const COMMON = new Set(
+  [
+    ...Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i)),
+    ...'\n\r，。、：；的一是不了在人有我他这中大来上国和无见为及未性患者双肺影增可部分',
+  ].map((c) => c.charCodeAt(0)),
+);
 
 function commonUnits(bytes: Uint8Array): Encoding {
   let little = 0;

@@ -16,7 +16,12 @@ async function imageOf(path: string): Promise<ImagePart> {
 }
 
 async function rgbOf(name: string): Promise<Buffer> {
-  return (await openPixels(join(FILES, name))).flatten({ background: '#000' }).toColourspace('srgb').removeAlpha().raw().toBuffer();
+  return (await openPixels(join(FILES, name)))
+    .flatten({ background: '#000' })
+    .toColourspace('srgb')
+    .removeAlpha()
+    .raw()
+    .toBuffer();
 }
 
 describe('images that another program wrote', () => {
@@ -33,19 +38,31 @@ describe('images that another program wrote', () => {
     ['bilevel.bmp', 'bmp', 24, 16],
     ['grey16.png', 'png', 24, 16],
     ['turned.jpg', 'jpeg', 16, 24],
-  ])('%s is read as %s with its size after the EXIF orientation and the hash of its bytes', async (name, format, width, height) => {
-    const part = await imageOf(join(FILES, name));
-    const bytes = file(name);
-    expect(part).toMatchObject({ kind: 'image', format, width, height, sizeBytes: bytes.length, path: join(FILES, name) });
-    expect(part.sha256).toBe(createHash('sha256').update(bytes).digest('hex'));
-  });
+  ])(
+    '%s is read as %s with its size after the EXIF orientation and the hash of its bytes',
+    async (name, format, width, height) => {
+      const part = await imageOf(join(FILES, name));
+      const bytes = file(name);
+      expect(part).toMatchObject({
+        kind: 'image',
+        format,
+        width,
+        height,
+        sizeBytes: bytes.length,
+        path: join(FILES, name),
+      });
+      expect(part.sha256).toBe(createHash('sha256').update(bytes).digest('hex'));
+    },
+  );
 
   it('gives the pattern that was drawn, from PNG, TIFF and bitmaps of 24 and 32 bits alike', async () => {
     const drawn = Buffer.alloc(24 * 16 * 3);
     for (let y = 0, at = 0; y < 16; y++) {
       for (let x = 0; x < 24; x++, at += 3) drawn.set([(x * 10) % 256, (y * 15) % 256, (x * y * 3) % 256], at);
     }
-    for (const name of ['rgb.png', 'rgb.tif', 'rgb.bmp', 'rgba.bmp']) expect((await rgbOf(name)).equals(drawn), name).toBe(true);
+    for (const name of ['rgb.png', 'rgb.tif', 'rgb.bmp', 'rgba.bmp']) {
+      expect([name, (await rgbOf(name)).equals(drawn)]).toEqual([name, true]);
+    }
   });
 
   it('reads bitmaps with a palette as the picture, and a bilevel one as black and white', async () => {
@@ -65,7 +82,9 @@ describe('images that another program wrote', () => {
     const flipped = Buffer.concat([bytes.subarray(0, at), ...rows]);
     flipped.writeInt32LE(-16, 22);
     const folder = folderOf({ 'down.bmp': flipped });
-    expect((await (await openPixels(join(folder, 'down.bmp'))).raw().toBuffer()).equals(await rgbOf('rgb.bmp'))).toBe(true);
+    expect((await (await openPixels(join(folder, 'down.bmp'))).raw().toBuffer()).equals(await rgbOf('rgb.bmp'))).toBe(
+      true,
+    );
   });
 
   it('goes by the content where the extension says something else', async () => {
@@ -100,14 +119,34 @@ describe('bad images become problems with a reason', () => {
     ['a bitmap cut short', 'a.bmp', file('rgb.bmp').subarray(0, 500), 'file-damaged'],
     ['a bitmap cut in its header', 'a.bmp', file('rgb.bmp').subarray(0, 30), 'file-damaged'],
     ['a bitmap of 0 pixels', 'a.bmp', patched('rgb.bmp', (b) => b.writeInt32LE(0, 18)), 'file-damaged'],
-    ['a bitmap of 100,000 × 100,000', 'a.bmp', patched('rgb.bmp', (b) => [b.writeInt32LE(1e5, 18), b.writeInt32LE(1e5, 22)]), 'image-too-large'],
-    ['a bitmap of 16,000 × 16,000 in 1,206 bytes', 'a.bmp', patched('rgb.bmp', (b) => [b.writeInt32LE(16e3, 18), b.writeInt32LE(16e3, 22)]), 'file-damaged'],
-    ['a bitmap with run-length compression', 'a.bmp', patched('palette.bmp', (b) => b.writeUInt32LE(1, 30)), 'file-unsupported'],
+    [
+      'a bitmap of 100,000 × 100,000',
+      'a.bmp',
+      patched('rgb.bmp', (b) => [b.writeInt32LE(1e5, 18), b.writeInt32LE(1e5, 22)]),
+      'image-too-large',
+    ],
+    [
+      'a bitmap of 16,000 × 16,000 in 1,206 bytes',
+      'a.bmp',
+      patched('rgb.bmp', (b) => [b.writeInt32LE(16e3, 18), b.writeInt32LE(16e3, 22)]),
+      'file-damaged',
+    ],
+    [
+      'a bitmap with run-length compression',
+      'a.bmp',
+      patched('palette.bmp', (b) => b.writeUInt32LE(1, 30)),
+      'file-unsupported',
+    ],
     ['a bitmap of 16 bits', 'a.bmp', patched('rgb.bmp', (b) => b.writeUInt16LE(16, 28)), 'file-unsupported'],
     ['an empty file', 'a.png', new Uint8Array(), 'file-empty'],
     ['noise called a JPEG', 'a.jpg', noise, 'file-damaged'],
     ['a text called a PNG', 'a.png', Buffer.from('not an image at all'), 'file-damaged'],
-    ['an SVG called a PNG, which libvips would open', 'a.png', Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'), 'file-damaged'],
+    [
+      'an SVG called a PNG, which libvips would open',
+      'a.png',
+      Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'),
+      'file-damaged',
+    ],
     ['a PNG of 30,000 × 30,000', 'a.png', big, 'image-too-large'],
   ])('%s', async (_, name, bytes, code) => {
     const folder = folderOf({ [name]: bytes, 'good.png': file('rgb.png') });
@@ -142,7 +181,10 @@ describe('bad images become problems with a reason', () => {
 
   it('opening pixels of a file that is gone names it', async () => {
     const path = join(folderOf({}), 'gone.png');
-    expect(await thrownBy(() => openPixels(path))).toMatchObject({ code: 'source-unreadable', message: expect.stringContaining(path) });
+    expect(await thrownBy(() => openPixels(path))).toMatchObject({
+      code: 'source-unreadable',
+      message: expect.stringContaining(path),
+    });
   });
 });
 
@@ -151,6 +193,8 @@ describe.skipIf(!hasData)('real images', () => {
     const { candidates, problems } = await readAll(join(DATA, 'bccd'));
     expect(candidates).toHaveLength(364);
     expect(problems.map(({ code }) => code)).toEqual(['file-unsupported']);
-    expect(candidates.every(({ parts, fingerprint }) => (parts[0] as ImagePart).width === 640 && fingerprint !== null)).toBe(true);
+    expect(
+      candidates.every(({ parts, fingerprint }) => (parts[0] as ImagePart).width === 640 && fingerprint !== null),
+    ).toBe(true);
   });
 });

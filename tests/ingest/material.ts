@@ -44,7 +44,9 @@ export async function readAll(sources: string | string[], options: IngestOptions
 }
 
 /** The code of the `EngineError` that reading throws, or null. */
-export async function thrownBy(read: () => Promise<unknown>): Promise<{ code: string; message: string; hint: string } | null> {
+export async function thrownBy(
+  read: () => Promise<unknown>,
+): Promise<{ code: string; message: string; hint: string } | null> {
   try {
     await read();
     return null;
@@ -67,5 +69,10 @@ export function pngOf(width: number, height: number, lines: Uint8Array): Buffer 
   header.writeUInt32BE(width, 0);
   header.writeUInt32BE(height, 4);
   header[8] = 8;
-  return Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), chunk('IHDR', header), chunk('IDAT', deflateSync(lines)), chunk('IEND', new Uint8Array())]);
+  return Buffer.concat([
+    Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'),
+    chunk('IHDR', header),
+    chunk('IDAT', deflateSync(lines)),
+    chunk('IEND', new Uint8Array()),
+  ]);
 }
