@@ -25,7 +25,7 @@ function sizeProblems(files: readonly SourceFile[]): string[] {
 
 function headerProblems(files: readonly SourceFile[]): string[] {
   return files
-    .filter(({ text }) => !/^(#!.*\n)?\/\*\*[\s\S]{40,}?\*\//.test(text))
+    .filter(({ text }) => !/^((#!|\/\/\/ ).*\n)*\/\*\*[\s\S]{40,}?\*\//.test(text))
     .map(({ path }) => `${path} has no header`);
 }
 
