@@ -72,16 +72,15 @@ export function findGuarantee(input: GuaranteeInput): Guarantee {
   const pool = Float64Array.from(input.poolConfidence).sort().reverse();
   const smallest = smallestAudit(alpha, delta);
 
-  const tests: { threshold: number; settled: number; tested: number; errors: number }[] = [];
+  const steps = thresholds(
+    audit.map((i) => input.auditConfidence[i]),
+    pool,
+  );
+  const tests: Test[] = [];
   let settled = 0;
   let tested = 0;
   let errors = 0;
-  for (const threshold of thresholds(
-    audit.map((i) => input.auditConfidence[i]),
-    pool,
-    n,
-    smallest,
-  )) {
+  for (const threshold of steps) {
     while (settled < pool.length && pool[settled] >= threshold) settled++;
     while (tested < n && input.auditConfidence[audit[tested]] >= threshold) {
       if (!input.auditCorrect[audit[tested]]) errors++;
@@ -90,10 +89,14 @@ export function findGuarantee(input: GuaranteeInput): Guarantee {
     tests.push({ threshold, settled, tested, errors });
   }
 
-  let last = null;
-  for (const test of tests) {
-    if (riskPValue(test.errors, test.tested, test.settled, alpha) > delta) break;
-    last = test;
+  let last: Test | null = null;
+  const starts = startsOf(tests.length, n, alpha, delta);
+  for (const start of starts) {
+    for (let k = start; k < tests.length; k++) {
+      const test = tests[k];
+      if (riskPValue(test.errors, test.tested, test.settled, alpha) > delta / starts.length) break;
+      if (last === null || test.threshold < last.threshold) last = test;
+    }
   }
   if (last === null || last.settled === 0) {
     const none = { threshold: null, settled: 0, bound: 1, auditSettled: 0, auditErrors: 0 };
@@ -113,21 +116,36 @@ export function findGuarantee(input: GuaranteeInput): Guarantee {
   };
 }
 
-/** Descending thresholds at about two hundred steps of the joined confidences. The first lies where enough audit items to pass are expected (the mean plus two deviations), since a test that cannot pass would end the sequence. */
-function thresholds(auditDescending: number[], pool: Float64Array, n: number, smallest: number): number[] {
-  const all = Float64Array.from([...auditDescending, ...pool])
+interface Test {
+  threshold: number;
+  settled: number;
+  tested: number;
+  errors: number;
+}
+
+/** Descending thresholds at about two hundred quantiles of the joined confidences. */
+function thresholds(audit: number[], pool: Float64Array): number[] {
+  const all = Float64Array.from([...audit, ...pool])
     .sort()
     .reverse();
-  if (all.length === 0 || n === 0) return [];
-  const startShare = Math.min(1, (smallest + 2 * Math.sqrt(smallest)) / n);
-  const start = Math.max(1, Math.ceil(startShare * all.length));
-  const step = Math.max(1, Math.floor(all.length / 200));
+  if (all.length === 0 || audit.length === 0) return [];
   const found: number[] = [];
-  for (let count = start; ; count += step) {
-    const threshold = all[Math.min(count, all.length) - 1];
-    if (found.at(-1) !== threshold) found.push(threshold);
-    if (count >= all.length) return found;
-  }
+  for (let step = 1; step <= STEPS; step++) found.push(all[Math.ceil((step * all.length) / STEPS) - 1]);
+  return found;
+}
+
+const STEPS = 200;
+
+/** Where the sequences begin; depends on sizes and levels alone. The first lies where enough audit items to pass are expected (the mean plus two deviations), since a test that cannot pass ends its sequence. A large audit set affords a second, at half of `delta` each as LTT allows, where a few errors among the surest items are forgiven. */
+function startsOf(steps: number, n: number, alpha: number, delta: number): number[] {
+  if (steps === 0) return [];
+  const enough = (level: number) => {
+    const smallest = smallestAudit(alpha, level);
+    return smallest + 2 * Math.sqrt(smallest);
+  };
+  const later = Math.max(n / 4, 2 * enough(delta / 2));
+  const wanted = later <= n / 2 ? [enough(delta / 2), later] : [enough(delta)];
+  return wanted.map((items) => Math.min(steps, Math.ceil((items / n) * steps)) - 1);
 }
 
 /** A forecast, not a promise: at each threshold, the audit size at which today's error share would pass. */

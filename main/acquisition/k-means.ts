@@ -114,27 +114,36 @@ export function squaredDistance(a: Float32Array, i: number, b: Float32Array, j: 
   return sum + sum2;
 }
 
+/** k-means++, greedy: of a few drawn rows each step keeps the one that lowers the total distance most; a single draw on large inputs. */
 function seedCentres(rows: Float32Array, d: number, k: number, weight: Float64Array | null, rng: Rng): Float32Array {
   const n = rows.length / d;
+  const trials = n * k > 2_000_000 ? 1 : 2 + Math.floor(Math.log(k));
   const centres = new Float32Array(k * d);
-  const nearest = new Float64Array(n).fill(Infinity);
+  let nearest = new Float64Array(n).fill(1);
   for (let c = 0; c < k; c++) {
     let total = 0;
-    if (c > 0) {
+    for (let i = 0; i < n; i++) total += nearest[i] * (weight ? weight[i] : 1);
+    let best: { row: number; nearest: Float64Array<ArrayBuffer>; total: number } | null = null;
+    for (let trial = 0; trial < (c === 0 ? 1 : trials); trial++) {
+      let picked = rng.int(n);
+      if (total > 0) {
+        let left = rng.next() * total;
+        for (picked = 0; picked < n - 1; picked++) {
+          left -= nearest[picked] * (weight ? weight[picked] : 1);
+          if (left < 0) break;
+        }
+      }
+      const after = new Float64Array(n);
+      let sum = 0;
       for (let i = 0; i < n; i++) {
-        nearest[i] = Math.min(nearest[i], squaredDistance(rows, i, centres, c - 1, d));
-        total += nearest[i] * (weight ? weight[i] : 1);
+        const distance = squaredDistance(rows, i, rows, picked, d);
+        after[i] = c === 0 ? distance : Math.min(nearest[i], distance);
+        sum += after[i] * (weight ? weight[i] : 1);
       }
-    } else if (weight) for (let i = 0; i < n; i++) total += weight[i];
-    let picked = rng.int(n);
-    if (total > 0) {
-      let left = rng.next() * total;
-      for (picked = 0; picked < n - 1; picked++) {
-        left -= (c > 0 ? nearest[picked] : 1) * (weight ? weight[picked] : 1);
-        if (left < 0) break;
-      }
+      if (best === null || sum < best.total) best = { row: picked, nearest: after, total: sum };
     }
-    centres.set(rows.subarray(picked * d, (picked + 1) * d), c * d);
+    centres.set(rows.subarray(best!.row * d, (best!.row + 1) * d), c * d);
+    nearest = best!.nearest;
   }
   return centres;
 }

@@ -71,9 +71,18 @@ export function uncertainty(
   const scores = new Float64Array(candidates.length);
   for (let i = 0; i < candidates.length; i++) {
     scores[i] = score(probabilities.data, candidates[i] * probabilities.columns, probabilities.columns);
-    if (!Number.isFinite(scores[i])) throwNotFinite(candidates[i], kind);
+    // A maximum can hide a NaN that a sum cannot.
+    if (!Number.isFinite(scores[i]) || !Number.isFinite(rowSum(probabilities, candidates[i]))) {
+      throwNotFinite(candidates[i], kind);
+    }
   }
   return scores;
+}
+
+function rowSum({ data, columns }: Matrix, item: number): number {
+  let sum = 0;
+  for (let j = item * columns; j < (item + 1) * columns; j++) sum += data[j];
+  return sum;
 }
 
 /** Throws `score-not-finite`, naming the item by its index. */

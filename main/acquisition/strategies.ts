@@ -300,7 +300,12 @@ export function select(name: StrategyName, input: SelectionInput): Pick[] {
 /** The strategy that a person named. Errors: `usage`, listing the known ones. */
 export function strategyNamed(name: string): StrategyName {
   if (Object.hasOwn(STRATEGIES, name)) return name as StrategyName;
-  throw new EngineError('usage', `There is no strategy “${name}”.`, `Choose among ${Object.keys(STRATEGIES).join(', ')}.`, {
-    strategy: name,
-  });
+  throw new EngineError(
+    'usage',
+    `There is no strategy “${name}”.`,
+    `Choose among ${Object.keys(STRATEGIES).join(', ')}.`,
+    {
+      strategy: name,
+    },
+  );
 }
