@@ -6,7 +6,8 @@
  */
 import envPaths from 'env-paths';
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from './build.ts';
@@ -39,9 +40,23 @@ function foreground(file: string, args: string[]): Promise<number> {
     child.on('error', fail);
     child.on('exit', (code, signal) => {
       process.off('SIGINT', pass).off('SIGTERM', pass).off('SIGHUP', pass);
-      done(code ?? (signal === 'SIGINT' || signal === 'SIGTERM' ? 0 : 1));
+      done(code ?? 128 + constants.signals[signal!]);
     });
   });
+}
+
+/** The sample project's folder, made on the first start; an exit code where that failed. A sample whose making was interrupted is made again: nobody has seen it yet. */
+async function sampleProject(): Promise<string | number> {
+  const data = envPaths('marginalia', { suffix: '' }).data;
+  const folder = join(data, 'sample');
+  const finished = join(data, 'sample.finished');
+  if (existsSync(finished) && existsSync(join(folder, 'project.sqlite'))) return folder;
+  process.stderr.write(`Making the sample project (simulated cells) in ${folder} …\n`);
+  rmSync(folder, { recursive: true, force: true });
+  const code = await foreground(process.execPath, [...process.execArgv, CLI, 'sample', folder]);
+  if (code !== 0) return code;
+  writeFileSync(finished, '');
+  return folder;
 }
 
 async function start(argv: string[]): Promise<number> {
@@ -55,15 +70,8 @@ async function start(argv: string[]): Promise<number> {
   const built = await build(electron === null ? 'desk' : 'desktop');
   if (built !== 0) return built;
 
-  let project = folders[0] === undefined ? null : resolve(folders[0]);
-  if (project === null) {
-    project = join(envPaths('marginalia', { suffix: '' }).data, 'sample');
-    if (!existsSync(join(project, 'project.sqlite'))) {
-      process.stderr.write(`Making the sample project (simulated cells) in ${project} …\n`);
-      const made = await foreground(process.execPath, [...process.execArgv, CLI, 'sample', project]);
-      if (made !== 0) return made;
-    }
-  }
+  const project = folders[0] === undefined ? await sampleProject() : resolve(folders[0]);
+  if (typeof project === 'number') return project;
   if (electron !== null) return foreground(electron, [ROOT, project]);
   process.stderr.write('Electron is not installed here, so the desk opens in the browser instead.\n');
   const open = options.includes('--no-open') ? [] : ['--open'];
