@@ -10,10 +10,11 @@ import { assert, EngineError } from '../domain/errors.ts';
 import type { Candidate, Fingerprint, ImportProblem, Part } from '../domain/item.ts';
 import { hashString } from '../domain/rng.ts';
 import type { LabelSchema } from '../domain/schema.ts';
-import { checkClasses, IMPORTER, type Appending } from './annotations.ts';
+import { IMPORTER, type Appending } from './annotations.ts';
 import type { Db } from './connection.ts';
 import { assertFull, fromJson } from './connection.ts';
 import type { Role, StateKeeper, StateRow, Tally } from './counters.ts';
+import { checkClasses } from './drafts.ts';
 
 /** Parts of one item are numbered 0…63. */
 export const PARTS_PER_ITEM = 64;

@@ -23,6 +23,9 @@ export interface ProjectLock {
   release(): void;
 }
 
+/** Locks of this process: kept here so that the garbage collector, which closes connections nobody refers to, cannot let go of one whose project is in use by a part of it. */
+const held = new Set<Database.Database>();
+
 /** Takes the project's lock or says who holds it. Errors: `project-locked`. Never waits longer than a fifth of a second. */
 export function takeLock(dir: string, now: number | null): ProjectLock {
   const file = path.join(dir, 'project.lock');
@@ -41,6 +44,7 @@ export function takeLock(dir: string, now: number | null): ProjectLock {
       throw error;
     });
   }
+  held.add(db);
   const holder: LockHolder = { pid: process.pid, host: os.hostname(), since: now };
   try {
     fs.writeFileSync(`${holderFile}.${process.pid}`, `${JSON.stringify(holder)}\n`);
@@ -54,6 +58,7 @@ export function takeLock(dir: string, now: number | null): ProjectLock {
       fs.rmSync(holderFile, { force: true });
       db.exec('ROLLBACK');
       db.close();
+      held.delete(db);
     },
   };
 }
