@@ -1,6 +1,6 @@
 /**
- * The one way from the window to the engine: a token exchanged for a session, a WebSocket
- * that carries the contract, and a reconnect that never gives up quietly. A call either
+ * The one way from the window to the engine: a one-time token exchanged for a session
+ * cookie, a WebSocket that carries the contract, and a reconnect that never gives up quietly. A call either
  * returns what the engine answered or throws a Trouble; `connection-lost` means that
  * nobody knows whether the engine heard it. Pixels come by address, not by call.
  */
@@ -37,18 +37,14 @@ export class Trouble extends Error {
   }
 }
 
-const TOKEN_KEY = 'marginalia-token';
 const FIRST_RETRY_MS = 300;
 const LONGEST_RETRY_MS = 2000;
 
-/** The token from the page's address, once; afterwards from this tab's session. The address bar is cleaned. */
+/** The one-time token from the page's address, which is cleaned of it; null when the session's cookie must do. */
 export function takeToken(): string | null {
-  const given = new URLSearchParams(location.hash.slice(1)).get('token');
-  if (given !== null) {
-    sessionStorage.setItem(TOKEN_KEY, given);
-    history.replaceState(null, '', location.pathname + location.search);
-  }
-  return given ?? sessionStorage.getItem(TOKEN_KEY);
+  const token = new URLSearchParams(location.hash.slice(1)).get('token');
+  if (token !== null) history.replaceState(null, '', location.pathname + location.search);
+  return token;
 }
 
 /** The address of an item's pixels; `side` is the longest side wanted, absent for all of them. */
@@ -99,7 +95,7 @@ export class Engine {
     const token = takeToken();
     let delayMs = FIRST_RETRY_MS;
     for (;;) {
-      const closed = token === null ? 'refused' : await this.#attempt(token);
+      const closed = await this.#attempt(token);
       if (closed === 'refused') return this.#become('refused');
       if (closed === 'served') delayMs = FIRST_RETRY_MS;
       if (this.#state !== 'connecting') this.#become('reconnecting');
@@ -109,9 +105,10 @@ export class Engine {
   }
 
   /** One connection from the exchange of the token to its end: `served` if it was ever open. */
-  async #attempt(token: string): Promise<'refused' | 'served' | 'unreachable'> {
+  async #attempt(token: string | null): Promise<'refused' | 'served' | 'unreachable'> {
     try {
-      const session = await fetch('/session', { method: 'POST', headers: { Authorization: `Bearer ${token}` } });
+      const headers: HeadersInit = token === null ? {} : { Authorization: `Bearer ${token}` };
+      const session = await fetch('/session', { method: 'POST', headers });
       if (session.status === 401 || session.status === 403) return 'refused';
       if (!session.ok) return 'unreachable';
     } catch {
@@ -119,7 +116,7 @@ export class Engine {
     }
     const address = new URL('/rpc', location.href);
     address.protocol = address.protocol === 'https:' ? 'wss:' : 'ws:';
-    const websocket = new WebSocket(address, ['marginalia', token]);
+    const websocket = new WebSocket(address, ['marginalia']);
     const api = createORPCClient<Api>(new RPCLink({ websocket }));
     let served = false;
     websocket.addEventListener('open', () => {

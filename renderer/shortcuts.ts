@@ -55,7 +55,13 @@ export const SHORTCUTS = [
   { id: 'scroll-up', keys: ['k'], scope: 'label', says: () => m.command_scroll_up(), repeats: true },
   { id: 'add-class', keys: ['g c'], scope: 'label', says: () => m.command_add_class() },
 
-  { id: 'version-down', keys: ['j', 'ArrowDown'], scope: 'versions', says: () => m.command_version_down(), repeats: true },
+  {
+    id: 'version-down',
+    keys: ['j', 'ArrowDown'],
+    scope: 'versions',
+    says: () => m.command_version_down(),
+    repeats: true,
+  },
   { id: 'version-up', keys: ['k', 'ArrowUp'], scope: 'versions', says: () => m.command_version_up(), repeats: true },
   { id: 'promote', keys: ['p'], scope: 'versions', says: () => m.command_promote() },
   { id: 'rollback', keys: ['Shift+B'], scope: 'versions', says: () => m.command_rollback() },
@@ -107,7 +113,9 @@ const PRESSES = 'button,a[href],summary,input,[role=option],[role=tab],[role=men
 /** The window's keydown listener. Space and Enter stay with a focused control. */
 export function keyboard(hands: Hands): (event: Event) => void {
   const bindings: Record<string, Shortcut[]> = {};
-  const sequencesFirst = [...SHORTCUTS].sort((a, b) => Number(b.keys[0].includes(' ')) - Number(a.keys[0].includes(' ')));
+  const sequencesFirst = [...SHORTCUTS].sort(
+    (a, b) => Number(b.keys[0].includes(' ')) - Number(a.keys[0].includes(' ')),
+  );
   for (const entry of sequencesFirst) for (const key of entry.keys) (bindings[key] ??= []).push(entry);
   const map: Record<string, (event: KeyboardEvent) => void> = {};
   for (const [key, entries] of Object.entries(bindings)) {
@@ -134,7 +142,10 @@ export function keyboard(hands: Hands): (event: Event) => void {
       const chord = event.ctrlKey || event.metaKey;
       if (event.isComposing || hands.busy()) return true;
       if (target?.matches(WRITES) && !(chord && event.key.toLowerCase() === 'k')) return true;
-      return (event.key === ' ' || event.key === 'Enter' || event.key.startsWith('Arrow')) && target?.matches(PRESSES) === true;
+      return (
+        (event.key === ' ' || event.key === 'Enter' || event.key.startsWith('Arrow')) &&
+        target?.matches(PRESSES) === true
+      );
     },
   });
 }

@@ -6,6 +6,7 @@
 import type { AnnotationData, ItemViewData, JobData, QueueEntry, VersionData } from '../main/api.ts';
 import { count, percent, probability } from './format.ts';
 import { m } from './paraglide/messages.js';
+import { getLocale } from './paraglide/runtime.js';
 import type { Role } from './state/wizard.svelte.ts';
 
 type Message = (inputs?: Record<string, string>) => string;
@@ -36,6 +37,11 @@ export function jobWord(job: Pick<JobData, 'kind' | 'stage'>): string {
   return (job.stage !== null && named(`stage_${job.stage}`)?.()) || known(`job_${job.kind}`, job.kind);
 }
 
+/** Sentences one after another: Chinese ones need no space between them. */
+export function sentences(all: readonly string[]): string {
+  return all.join(getLocale() === 'zh-CN' ? '' : ' ');
+}
+
 /** Why this item is asked: a question in bold and the numbers behind it. */
 export function reason(entry: QueueEntry): { title: string; detail: string } {
   const why = entry.why;
@@ -47,14 +53,16 @@ export function reason(entry: QueueEntry): { title: string; detail: string } {
   }
   if (names.length >= 2 && why.code !== 'audit') {
     title = m.why_contenders({ first: names[0], second: names[1] });
-    if (why.margin !== undefined) detail.push(m.why_margin({ points: count(Math.round(why.margin * 100)), count: Math.round(why.margin * 100) }));
+    if (why.margin !== undefined)
+      detail.push(m.why_differ({ points: count(Math.round(why.margin * 100)), count: Math.round(why.margin * 100) }));
   } else if (why.contenders?.length === 1 && why.code !== 'audit') {
     detail.push(m.why_best({ name: names[0], p: probability(why.contenders[0].probability) }));
   }
-  if (why.shareCloser !== undefined && why.code !== 'audit') detail.push(m.why_share({ share: percent(why.shareCloser) }));
+  if (why.shareCloser !== undefined && why.code !== 'audit')
+    detail.push(m.why_share({ share: percent(why.shareCloser) }));
   const explained = named(`why_${why.code}_detail`)?.();
   if (explained) detail.push(explained);
-  return { title, detail: detail.join(' ') };
+  return { title, detail: sentences(detail) };
 }
 
 /** Whether a model version was promoted, and why. */

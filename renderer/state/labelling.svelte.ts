@@ -31,8 +31,17 @@ const ACT_OF = { labelled: 'label', skipped: 'skip', flagged: 'flag', excluded: 
 /** An item that is looked at again, as if it had been asked: without suggestion. */
 function again(view: ItemViewData): QueueEntry {
   return {
-    item: view.id, rank: 0, score: 0, strategy: 'again', modelVersion: null, seed: 0, why: { code: 'again' },
-    probabilities: null, suggestion: null, blind: false, view,
+    item: view.id,
+    rank: 0,
+    score: 0,
+    strategy: 'again',
+    modelVersion: null,
+    seed: 0,
+    why: { code: 'again' },
+    probabilities: null,
+    suggestion: null,
+    blind: false,
+    view,
   };
 }
 
@@ -107,7 +116,10 @@ export class Labelling {
   /** For many classes: the ticked ones (also none) are the answer. */
   submit(): void {
     const order = this.#desk.status?.classes ?? [];
-    this.decide('label', order.filter((name) => this.ticked.includes(name)));
+    this.decide(
+      'label',
+      order.filter((name) => this.ticked.includes(name)),
+    );
   }
 
   decide(act: Decision, classes: string[] | null = null): void {
@@ -208,8 +220,12 @@ export class Labelling {
 
   #input(asked: QueueEntry, act: AnnotationInputData['act']): AnnotationInputData & { annotator: string } {
     return {
-      item: asked.item, act, annotator: this.#preferences.annotator, durationMs: this.#watch.elapsedMs,
-      suggestion: asked.suggestion, suggestionVisible: asked.suggestion !== null && this.#sawSuggestion,
+      item: asked.item,
+      act,
+      annotator: this.#preferences.annotator,
+      durationMs: this.#watch.elapsedMs,
+      suggestion: asked.suggestion,
+      suggestionVisible: asked.suggestion !== null && this.#sawSuggestion,
     };
   }
 
@@ -221,9 +237,13 @@ export class Labelling {
     for (;;) {
       await engine.opened();
       try {
-        if (unsure && (await engine.call((api) => api.annotations.history({ item: input.item, limit: 5 }))).some(
+        if (
+          unsure &&
+          (await engine.call((api) => api.annotations.history({ item: input.item, limit: 5 }))).some(
             (a) => a.act === input.act && a.durationMs === input.durationMs && a.annotator === whole.annotator,
-          )) return;
+          )
+        )
+          return;
         await engine.call((api) => api.annotations.add(whole));
         return;
       } catch (error) {
@@ -251,7 +271,10 @@ export class Labelling {
     this.#answered.forget(view.id);
     if (direction === 'undo' || view.state === 'open') this.coming = [asked, ...this.coming];
     else {
-      this.done = [...this.done, { key: this.#nextKey++, asked, act: ACT_OF[view.state], classes: view.classes, saving: false }];
+      this.done = [
+        ...this.done,
+        { key: this.#nextKey++, asked, act: ACT_OF[view.state], classes: view.classes, saving: false },
+      ];
       this.#answered.begin(view.id);
       this.#answered.acknowledge(view.id);
     }
@@ -292,7 +315,9 @@ export class Labelling {
   }
 
   async #neighbours(item: string): Promise<void> {
-    const similar = await this.#desk.engine.call((api) => api.items.similar({ item: item as ItemViewData['id'], count: 3 })).catch(() => []);
+    const similar = await this.#desk.engine
+      .call((api) => api.items.similar({ item: item as ItemViewData['id'], count: 3 }))
+      .catch(() => []);
     if (this.#shownItem === item) this.similar = similar;
   }
 

@@ -13,7 +13,11 @@ interface Entry {
  * Joins a fresh queue to the one shown: the first shown entry stays as it is (it is being
  * looked at), then the fresh ones in the engine's order without those in `answered`.
  */
-export function mergeQueue<E extends Entry>(shown: readonly E[], fresh: readonly E[], answered: (item: string) => boolean): E[] {
+export function mergeQueue<E extends Entry>(
+  shown: readonly E[],
+  fresh: readonly E[],
+  answered: (item: string) => boolean,
+): E[] {
   const head = shown.slice(0, 1).filter((entry) => !answered(entry.item));
   const rest = fresh.filter((entry) => !answered(entry.item) && entry.item !== head[0]?.item);
   return [...head, ...rest];

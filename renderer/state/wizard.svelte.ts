@@ -14,7 +14,12 @@ export type Role = (typeof ROLES)[number];
 
 /** The last name in a path of either kind. */
 export function baseName(path: string): string {
-  return path.replace(/[/\\]+$/, '').split(/[/\\]/).at(-1) ?? '';
+  return (
+    path
+      .replace(/[/\\]+$/, '')
+      .split(/[/\\]/)
+      .at(-1) ?? ''
+  );
 }
 
 /** Columns' roles as the contract's mapping; only numbers may have several columns. */
@@ -46,7 +51,14 @@ export class Wizard {
   trouble = $state.raw<Trouble | null>(null);
   /** Into the open project instead of a new one. */
   adding = $state(false);
-  classNames = $derived([...new Set(this.classes.split('\n').map((name) => name.trim()).filter((name) => name !== ''))]);
+  classNames = $derived([
+    ...new Set(
+      this.classes
+        .split('\n')
+        .map((name) => name.trim())
+        .filter((name) => name !== ''),
+    ),
+  ]);
   readonly #desk: Desk;
   #typedDir = false;
 
@@ -96,9 +108,13 @@ export class Wizard {
   async look(remap = false): Promise<void> {
     await this.#guard(async () => {
       const options = this.#options('given');
-      const preview = await this.#desk.engine.call((api) => api.imports.preview(remap ? options : { ...options, mapping: {} }));
+      const preview = await this.#desk.engine.call((api) =>
+        api.imports.preview(remap ? options : { ...options, mapping: {} }),
+      );
       if (!remap) {
-        this.roles = Object.fromEntries(preview.columns.map(({ name, guess }) => [name, ROLES.find((r) => r === guess) ?? 'ignore']));
+        this.roles = Object.fromEntries(
+          preview.columns.map(({ name, guess }) => [name, ROLES.find((r) => r === guess) ?? 'ignore']),
+        );
       }
       this.preview = preview;
       this.step = 'preview';
@@ -127,7 +143,12 @@ export class Wizard {
     await this.#guard(async () => {
       const engine = this.#desk.engine;
       if (!this.adding) {
-        const input = { dir: this.dir, name: this.name, task: this.many ? 'classify-many' : 'classify', classes: this.classNames } as const;
+        const input = {
+          dir: this.dir,
+          name: this.name,
+          task: this.many ? 'classify-many' : 'classify',
+          classes: this.classNames,
+        } as const;
         await engine.call((api) => api.desk.create({ ...input, classes: [...input.classes] }));
       }
       await engine.call((api) => api.imports.start(this.#options(this.labels)));
@@ -162,7 +183,12 @@ export class Wizard {
 
   #home(name: string): string {
     const home = this.#desk.place?.home ?? '';
-    const slug = name.trim().toLowerCase().replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-|-$/g, '') || 'project';
+    const slug =
+      name
+        .trim()
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N}]+/gu, '-')
+        .replace(/^-|-$/g, '') || 'project';
     return `${home}${home.includes('\\') ? '\\' : '/'}${slug}`;
   }
 
