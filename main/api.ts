@@ -286,16 +286,14 @@ export const contract = {
       .output(StatusShape),
     open: oc.input(v.object({ dir: Path })).output(StatusShape),
     /** A folder's sub-folders and importable files, for hosts that have no native dialog. */
-    browse: oc
-      .input(v.object({ dir: v.optional(Path) }))
-      .output(
-        v.object({
-          dir: v.string(),
-          parent: v.nullable(v.string()),
-          entries: v.array(DirEntry),
-          truncated: v.boolean(),
-        }),
-      ),
+    browse: oc.input(v.object({ dir: v.optional(Path) })).output(
+      v.object({
+        dir: v.string(),
+        parent: v.nullable(v.string()),
+        entries: v.array(DirEntry),
+        truncated: v.boolean(),
+      }),
+    ),
   },
   status: oc.output(StatusShape),
   schema: {

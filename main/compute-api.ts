@@ -10,6 +10,7 @@ import { eventIterator, oc, type } from '@orpc/contract';
 import * as v from 'valibot';
 import type { GuaranteeData, ImportOptionsData, IntervalData, PreviewData } from './api.ts';
 import type { Candidate, ImportProblem, ItemId } from './domain/item.ts';
+import type { EncoderCard } from './inference/index.ts';
 import type { Snapshot, VersionCard } from './training/index.ts';
 
 export interface ProgressEvent {
@@ -35,11 +36,16 @@ export interface BlobWritten {
   sizeBytes: number;
 }
 
+/** What the project keeps of an encoder beside its blob. */
+export interface EncoderEntry {
+  card: EncoderCard;
+  /** How many items the pool had when it was fitted. */
+  items: number;
+}
+
 export interface EncoderMade extends BlobWritten {
   kind: 'encoder';
-  card: Record<string, unknown>;
-  dims: number;
-  fittedOn: number;
+  entry: EncoderEntry;
 }
 
 export interface Prepared {

@@ -9,6 +9,7 @@ import { findGuarantee, select, type Pick as PickedRow, strategyNamed } from './
 import type { GuaranteeData, IntervalData } from './api.ts';
 import type {
   Chosen,
+  EncoderEntry,
   EncoderMade,
   Evidence,
   Pick,
@@ -79,16 +80,14 @@ export class Learner {
     const { model, card } = await fitEncoder(this.#parts(rows), {
       seed,
       signal,
-      onProgress: ({ done, total }) => report('fitting', done, total),
+      onProgress: ({ fraction }) => report('fitting', Math.round(100 * fraction), 100),
     });
     const sha256 = this.#reader.blobs.put(model);
     return {
       kind: 'encoder',
       sha256,
       sizeBytes: model.length,
-      card: card as unknown as Record<string, unknown>,
-      dims: card.dims,
-      fittedOn: rows.count,
+      entry: { card, items: rows.count },
     };
   }
 
@@ -130,7 +129,7 @@ export class Learner {
     const record = this.#reader.versions.encoders().at(-1);
     if (!record)
       throw new EngineError('encoder-missing', 'No encoder has been made yet.', 'Import items first, then try again.');
-    const card = record.card as EncoderCard;
+    const card = (record.card as EncoderEntry).card;
     if (this.#encoder?.sha256 !== record.blob) {
       this.#encoder = { sha256: record.blob, encoder: await openEncoder(this.#reader.blobs.read(record.blob), card) };
     }
@@ -142,7 +141,7 @@ export class Learner {
     const record = this.#reader.versions.encoders().at(-1);
     if (!record)
       throw new EngineError('encoder-missing', 'No encoder has been made yet.', 'Import items first, then try again.');
-    const card = record.card as EncoderCard;
+    const card = (record.card as EncoderEntry).card;
     if (this.#space?.encoder !== record.blob)
       this.#space = new Space(this.#cache, record.blob, card.dims, card.reducedDims);
     this.#space.grow(rows.seq);

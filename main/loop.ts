@@ -7,6 +7,7 @@
 import type { ImportOptionsData, JobData } from './api.ts';
 import type {
   Chosen,
+  EncoderEntry,
   EncoderMade,
   Evidence,
   Pick,
@@ -130,8 +131,8 @@ export class Loop {
   #mustFit(items: number): boolean {
     const encoder = this.#parts.store.versions.encoders().at(-1);
     if (!encoder) return true;
-    const card = encoder.card as { fittedOn?: number; imported?: boolean };
-    return card.imported !== true && items >= REFIT_FACTOR * (card.fittedOn ?? 0);
+    const { card, items: fittedOn } = encoder.card as EncoderEntry;
+    return card.origin === 'pool' && items >= REFIT_FACTOR * fittedOn;
   }
 
   startImport(
@@ -194,11 +195,8 @@ export class Loop {
       compute.fitEncoder({ seed }, call),
     );
     control.signal.throwIfAborted();
-    store.versions.addEncoder({
-      kind: String(made.card.kind),
-      blob: made.sha256,
-      card: { ...made.card, fittedOn: made.fittedOn, dims: made.dims },
-    });
+    const kind = made.entry.card.parts.map((part) => part.kind).join('+');
+    store.versions.addEncoder({ kind, blob: made.sha256, card: made.entry });
     changed('project');
   }
 

@@ -18,7 +18,7 @@ import type {
   Status,
   VersionData,
 } from './api.ts';
-import type { SimulationOptions } from './compute-api.ts';
+import type { EncoderEntry, SimulationOptions } from './compute-api.ts';
 import { ComputeProcess } from './compute-process.ts';
 import type { ItemState } from './domain/annotation.ts';
 import { systemClock } from './domain/clock.ts';
@@ -149,8 +149,6 @@ export class Project {
       live === null
         ? NOTHING_MEASURED
         : (this.#auditNow().get(live.version) ?? (live.metrics as { audit: IntervalData }).audit);
-    const encoder = store.versions.encoders().at(-1);
-    const encoderCard = encoder?.card as { dims?: number; fittedOn?: number } | undefined;
     const settled = evidence?.guarantee?.settled ?? 0;
     const open = pool.open + audit.open;
     const perClass = Object.fromEntries(
@@ -183,14 +181,7 @@ export class Project {
       canUndo: store.annotations.head().sequence > 0,
       canRedo: this.#canRedo,
       today: store.annotations.pace(clock() - (clock() % DAY_MS)),
-      encoder: encoder
-        ? {
-            version: encoder.encoder,
-            kind: encoder.kind,
-            dims: encoderCard?.dims ?? 0,
-            fittedOn: encoderCard?.fittedOn ?? 0,
-          }
-        : null,
+      encoder: this.encoders()[0] ?? null,
       device: 'cpu',
       jobs: this.jobs.active(),
     };
@@ -389,20 +380,13 @@ export class Project {
     imported: boolean;
   }[] {
     const encoders = this.#store.versions.encoders();
-    return encoders
-      .map((record, i) => {
-        const card = record.card as { dims?: number; fittedOn?: number; imported?: boolean };
-        return {
-          version: record.encoder,
-          kind: record.kind,
-          dims: card.dims ?? 0,
-          fittedOn: card.fittedOn ?? 0,
-          live: i === encoders.length - 1,
-          createdAt: record.at,
-          imported: card.imported === true,
-        };
-      })
-      .reverse();
+    const view = (record: (typeof encoders)[number], i: number) => {
+      const { card, items } = record.card as EncoderEntry;
+      const { encoder: version, kind, at: createdAt } = record;
+      const live = i === encoders.length - 1;
+      return { version, kind, dims: card.dims, fittedOn: items, live, createdAt, imported: card.origin === 'imported' };
+    };
+    return encoders.map(view).reverse();
   }
 
   /** Calibrated probabilities of the live version; null items = all. Errors: `version-unknown` before the first one. */
