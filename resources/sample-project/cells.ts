@@ -78,15 +78,15 @@ const TRAITS: Record<CellKind, Record<keyof Traits, readonly [number, number]>> 
 };
 
 /** How often a cell leans towards another kind, and how far at most. */
-const LEANING = { share: 0.2, least: 0.2, most: 0.5 };
+const LEANING = { share: 0.14, least: 0.2, most: 0.5 };
 
 export function drawSlide(rng: Rng, name: string): Slide {
   const around = (mean: number, spread: number) => mean + spread * Math.max(-2, Math.min(2, rng.normal()));
   const warmth = around(0, 0.02);
   return {
     name,
-    haematoxylin: around(1, 0.14),
-    eosin: around(1, 0.18),
+    haematoxylin: around(1, 0.1),
+    eosin: around(1, 0.13),
     lamp: [241 * (1 + warmth), 236 + around(0, 2), 231 * (1 - warmth)],
     tilt: [around(0, 0.035), around(0, 0.035)],
     focus: Math.max(0.35, around(0.75, 0.28)),

@@ -43,7 +43,7 @@ cells/      simulated blood cells: ${CELL_KINDS.join(', ')}
 cells.csv   id, image, kind (what the generator drew), slide (pictures that belong together)
 notes.jsonl simulated triage notes: ${URGENCIES.join(', ')}; English and Chinese
 
-About one cell in five leans towards another kind, and some notes contradict themselves:
+About one cell in seven leans towards another kind, and some notes contradict themselves:
 not every item can be decided with certainty, as in life.
 
 模拟数据：本文件夹中的图片和文字均由程序生成，不含任何真实患者信息，请勿用于临床。
