@@ -12,6 +12,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
 import { countPlaywright, countVitest, summary, type Counts } from './counts.ts';
 import { messageOptions } from '../renderer/vite.config.ts';
 import { provideChromium } from './chromium.ts';
@@ -43,7 +44,7 @@ function runModule(script: string, args: string[], env: NodeJS.ProcessEnv = {}):
   return new Promise((done) => {
     child.on('close', (code) => {
       children.delete(child);
-      done({ code, output: Buffer.concat(chunks).toString('utf8').trim() });
+      done({ code, output: stripVTControlCharacters(Buffer.concat(chunks).toString('utf8')).trim() });
     });
   });
 }
