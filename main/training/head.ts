@@ -12,6 +12,7 @@ import { createRng } from '../domain/rng.ts';
 import type { Task } from '../domain/schema.ts';
 import { fitTemperature, logLossOfLogits, toProbabilities } from './calibration.ts';
 import { components, divide } from './folds.ts';
+import type { PoolPrior } from './prior.ts';
 import { multiply } from './products.ts';
 import { solveAll, type Variant } from './solver.ts';
 
@@ -36,6 +37,8 @@ export interface HeadInput {
   /** Group and near-duplicate cluster of each item, −1 = none: whatever shares one is never split by a fold. */
   groups?: ArrayLike<number>;
   duplicates?: ArrayLike<number>;
+  /** What the unlabelled pool says; without it all directions are alike. */
+  prior?: PoolPrior;
   seed: number;
   signal?: AbortSignal;
 }
@@ -61,7 +64,8 @@ export interface HeadFit {
   crossValidation: CrossValidation | null;
 }
 
-export const STRENGTHS = [0.3, 1, 3, 10, 30, 100, 300, 1000, 3000];
+/** The strengths tried: five decades; within a decade accuracy hardly changes (docs/decisions/0003). */
+export const STRENGTHS = [1, 10, 100, 1000, 10_000];
 /** Used where nothing can be cross-validated. */
 const PRIOR_STRENGTH = 10;
 const FOLDS = 5;
@@ -81,8 +85,8 @@ export async function fitHead(input: HeadInput): Promise<HeadFit> {
     );
   }
   const targets = targetsOf(labels, c);
-  const { features, mean, scale } = normalise(embedding);
-  const gram = n <= embedding.columns ? await multiply('a·bᵀ', features, features) : undefined;
+  const { features, mean, scale } = await normalise(embedding, input.prior);
+  const gram = n <= features.columns ? await multiply('a·bᵀ', features, features) : undefined;
   const shared = { task, features, gram, targets, signal };
 
   const folds = foldsOf(input, n);
@@ -104,14 +108,15 @@ export async function fitHead(input: HeadInput): Promise<HeadFit> {
   const [solution] = solutions;
   const coefficients: Matrix = {
     data: solution.coefficients,
-    rows: form === 'gram' ? n : embedding.columns,
+    rows: form === 'gram' ? n : features.columns,
     columns: c,
   };
-  const scaled = form === 'gram' ? await multiply('aᵀ·b', features, coefficients) : coefficients;
+  const inFeatures = form === 'gram' ? await multiply('aᵀ·b', features, coefficients) : coefficients;
+  const unscaled = input.prior ? await multiply('a·b', input.prior.directions, inFeatures) : inFeatures;
   const weights = matrix(
     embedding.columns,
     c,
-    scaled.data.map((w) => w * scale),
+    Float32Array.from(unscaled.data, (w) => w * scale),
   );
   const bias = Float32Array.from({ length: c }, (_, j) => {
     let shift = 0;
@@ -134,22 +139,22 @@ export function targetsOf(labels: readonly (readonly number[])[], c: number): Ma
   return targets;
 }
 
-/** Centred, and scaled by one number so that rows have a mean squared norm of 1. */
-function normalise(embedding: Matrix): { features: Matrix; mean: Float64Array; scale: number } {
+/** Centred (by the pool's mean where a prior is given), turned by the prior's directions, and scaled by one number so that rows have a mean squared norm of 1. */
+async function normalise(
+  embedding: Matrix,
+  prior: PoolPrior | undefined,
+): Promise<{ features: Matrix; mean: ArrayLike<number>; scale: number }> {
   const { rows: n, columns: d, data } = embedding;
-  const mean = new Float64Array(d);
-  for (let i = 0, at = 0; i < n; i++) for (let j = 0; j < d; j++, at++) mean[j] += data[at] / n;
-  const features = matrix(n, d);
+  let mean: ArrayLike<number> & { [j: number]: number } = new Float64Array(d);
+  if (prior) mean = prior.mean;
+  else for (let i = 0, at = 0; i < n; i++) for (let j = 0; j < d; j++, at++) mean[j] += data[at] / n;
+  let features = matrix(n, d);
+  for (let i = 0, at = 0; i < n; i++) for (let j = 0; j < d; j++, at++) features.data[at] = data[at] - mean[j];
+  if (prior) features = await multiply('a·b', features, prior.directions);
   let norm = 0;
-  for (let i = 0, at = 0; i < n; i++) {
-    for (let j = 0; j < d; j++, at++) {
-      const value = data[at] - mean[j];
-      features.data[at] = value;
-      norm += value * value;
-    }
-  }
+  for (const value of features.data) norm += value * value;
   const scale = norm > 0 ? Math.sqrt(n / norm) : 1;
-  for (let i = 0; i < n * d; i++) features.data[i] *= scale;
+  for (let i = 0; i < features.data.length; i++) features.data[i] *= scale;
   return { features, mean, scale };
 }
 

@@ -8,6 +8,7 @@ export { evaluate, suggestions, type ClassMetrics, type Metrics } from './evalua
 export { components, divide } from './folds.ts';
 export { fitHead, predictPool, type CrossValidation, type Head, type HeadFit, type HeadInput } from './head.ts';
 export { composeModelVersion, readHead, sha256, type VersionCard, type VersionParts } from './model-version.ts';
+export { poolPrior, type PoolPrior } from './prior.ts';
 export { decidePromotion, type Decision } from './promotion.ts';
 export {
   simulate,

@@ -135,7 +135,11 @@ function startingBias({ task, n, c, targets, itemWeights }: HeadProblem): Float6
     total += itemWeights[i];
     for (let j = 0; j < c; j++) share[j] += itemWeights[i] * targets[i * c + j];
   }
-  return share.map((s) => (task === 'classify' ? Math.log(s / total) : Math.log(s / (total - s))));
+  const bias = share.map((s) => (task === 'classify' ? Math.log(s / total) : Math.log(s / (total - s))));
+  if (task === 'classify-many') return bias;
+  // Softmax knows biases up to a constant; gradients keep their sum, so it starts and stays at zero.
+  const mean = bias.reduce((sum, value) => sum + value, 0) / c;
+  return bias.map((value) => value - mean);
 }
 
 function* gradientAt(

@@ -18,7 +18,11 @@ function sessionFor(kind: ProductKind): Promise<ort.InferenceSession> {
     const b = g.input('b', 'float32', ['r', 's']);
     const attributes = { transA: kind === 'aᵀ·b' ? 1 : 0, transB: kind === 'a·bᵀ' ? 1 : 0 };
     g.output('y', 'float32', ['m', 'n'], g.node('Gemm', [a, b], attributes));
-    session = ort.InferenceSession.create(g.toModel(), { executionProviders: ['cpu'] });
+    session = ort.InferenceSession.create(g.toModel(), {
+      executionProviders: ['cpu'],
+      // Products are short and many: threads that spin between them take the time from everyone else.
+      extra: { session: { intra_op: { allow_spinning: '0' } } },
+    });
     sessions.set(kind, session);
   }
   return session;

@@ -12,6 +12,7 @@ import type { Task } from '../domain/schema.ts';
 import { evaluate, suggestions } from './evaluation.ts';
 import { components, divide } from './folds.ts';
 import { fitHead, predictPool, type HeadFit } from './head.ts';
+import { poolPrior, type PoolPrior } from './prior.ts';
 
 export interface SimulationInput {
   /** What the head learns from, `[n, d]`. */
@@ -70,7 +71,8 @@ export interface Simulation {
 /** Runs the simulation. Errors: `oracle-missing` where fewer than two labelled items are on either side; cancelling rejects with the signal's reason. */
 export async function simulate(input: SimulationInput): Promise<Simulation> {
   const usable = input.labels.flatMap((classes, i) => (classes === null ? [] : [i]));
-  const world = restrict(input, usable);
+  const restricted = restrict(input, usable);
+  const world: World = { ...restricted, prior: await poolPrior(restricted.embedding, 0) };
   const curves: Curve[] = [];
   const rounds = 1 + Math.max(0, Math.ceil((input.budget - input.start) / input.batch));
   const total = input.strategies.length * input.seeds.length * rounds;
@@ -118,9 +120,10 @@ interface World {
   labels: (readonly number[])[];
   groups?: Int32Array;
   duplicates?: Int32Array;
+  prior: PoolPrior;
 }
 
-function restrict(input: SimulationInput, usable: number[]): World {
+function restrict(input: SimulationInput, usable: number[]): Omit<World, 'prior'> {
   const pickFrom = (codes?: Int32Array) => codes && Int32Array.from(usable, (i) => codes[i]);
   const all = usable.length === input.labels.length;
   return {
@@ -205,6 +208,7 @@ async function refit(world: World, input: SimulationInput, labelled: number[], s
     classCount,
     groups: codes(world.groups),
     duplicates: codes(world.duplicates),
+    prior: world.prior,
     seed,
     signal,
   });

@@ -33,6 +33,8 @@ export interface TrainingConfig {
   /** Penalties tried, as inverse strengths; the fitting procedure's version. */
   strengths: number[];
   procedure: 1;
+  /** SHA-256 of the pool prior, or null without one. */
+  prior: string | null;
 }
 
 /** Puts a training set into its canonical order. An item given twice is a bug and asserts. */
@@ -45,7 +47,7 @@ export function freezeSnapshot(draft: Omit<Snapshot, 'format'>): Snapshot {
   const { schema, encoder, seed, config } = draft;
   // Keys in alphabetical order, so that plain JSON.stringify gives the canonical text too.
   return {
-    config: { head: config.head, procedure: config.procedure, strengths: [...config.strengths] },
+    config: { head: config.head, prior: config.prior, procedure: config.procedure, strengths: [...config.strengths] },
     encoder,
     format: 1,
     items,

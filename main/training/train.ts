@@ -10,6 +10,7 @@ import type { LabelSchema } from '../domain/schema.ts';
 import { evaluate, suggestions, type Metrics } from './evaluation.ts';
 import { fitHead, predictPool, STRENGTHS, type Head, type HeadFit } from './head.ts';
 import { composeModelVersion, sha256, type VersionCard } from './model-version.ts';
+import type { PoolPrior } from './prior.ts';
 import { freezeSnapshot, snapshotHash, type Snapshot } from './snapshot.ts';
 
 /** A labelled item as training and the audit want it. */
@@ -31,6 +32,8 @@ export interface TrainInput {
   /** The encoder's ONNX file. */
   encoder: Uint8Array;
   embeddingOutput?: string;
+  /** What the unlabelled pool says (`poolPrior`); worth having while labels are few. */
+  prior?: PoolPrior;
   seed: number;
   signal?: AbortSignal;
 }
@@ -53,7 +56,7 @@ export async function trainVersion(input: TrainInput): Promise<TrainedVersion> {
     schema,
     encoder: encoderHash,
     seed,
-    config: { head: 'linear', strengths: STRENGTHS, procedure: 1 },
+    config: { head: 'linear', strengths: STRENGTHS, procedure: 1, prior: input.prior?.sha256 ?? null },
     items: input.items.map(({ id, classes, group }) => ({ id, classes: [...classes], group })),
   });
   const rowOf = new Map(input.items.map(({ id }, i) => [id, i]));
@@ -67,6 +70,7 @@ export async function trainVersion(input: TrainInput): Promise<TrainedVersion> {
     task: schema.task,
     classCount: schema.classes.length,
     groups: groupNumbers(snapshot.items.map(({ group }) => group)),
+    prior: input.prior,
     seed,
     signal,
   });
