@@ -21,18 +21,25 @@ const OFFSETS = Uint32Array.from({ length: HASHES }, () => rng.int(2 ** 32));
 
 const UNSPACED =
   '\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\p{Script=Thai}\\p{Script=Lao}\\p{Script=Khmer}\\p{Script=Myanmar}';
-const TOKEN = new RegExp(`[${UNSPACED}]|(?:(?![${UNSPACED}])[\\p{L}\\p{M}\\p{N}])+`, 'gu');
-const IS_UNSPACED = new RegExp(`^[${UNSPACED}]`, 'u');
+const TOKEN = new RegExp(`[${UNSPACED}]|[[\\p{L}\\p{M}\\p{N}]--[${UNSPACED}]]+`, 'gv');
+const IS_UNSPACED = new RegExp(`^[${UNSPACED}]`, 'v');
+
+/** Words, and single characters of the scripts that do not space them. Plain ASCII has a path of its own: it is most of the text there is. */
+function tokensOf(text: string): string[] | null {
+  const folded = text.normalize('NFKC').toLowerCase();
+  // eslint-disable-next-line no-control-regex
+  return folded.match(/[^\x00-\x7f]/) === null ? folded.match(/[a-z0-9]+/g) : folded.match(TOKEN);
+}
 
 /** The fingerprint of a text, or null where it has no word at all. Case, punctuation and spacing do not count; digits do. */
 export function fingerprintText(text: string): Fingerprint | null {
-  const tokens = text.normalize('NFKC').toLowerCase().match(TOKEN);
+  const tokens = tokensOf(text);
   if (tokens === null) return null;
   const hashes = Uint32Array.from(tokens, (token) => hashString(token));
   const minima = new Uint32Array(HASHES).fill(0xffffffff);
   const seen = new Set<number>();
   for (let i = 0; i < tokens.length; i++) {
-    const width = IS_UNSPACED.test(tokens[i]) ? 4 : 3;
+    const width = tokens[i].charCodeAt(0) > 0xdff && IS_UNSPACED.test(tokens[i]) ? 4 : 3;
     if (i > 0 && i + width > tokens.length) continue;
     let shingle = 0x9747b28c;
     for (let j = i; j < Math.min(i + width, tokens.length); j++) shingle = mix(shingle ^ hashes[j]);

@@ -18,6 +18,12 @@ sharp.cache(false);
 /** 16,384 × 16,384: more is refused unless asked for. */
 export const DEFAULT_MAX_PIXELS = 268_435_456;
 
+/** Longer sides make resizing slow and hungry out of all proportion; JPEG ends here too. */
+const MAX_SIDE = 65_535;
+
+/** Deflate cannot pack tighter (RFC 1951: 258 bytes in two bits), so a PNG that claims more was cut off or made up. */
+const DEFLATE_LIMIT = 1032;
+
 /** Files above this are hashed and decoded from disk instead of being held in memory. */
 const HELD_BYTES = 64 * 2 ** 20;
 
@@ -128,6 +134,7 @@ export async function openImage(path: string, maxPixels = DEFAULT_MAX_PIXELS): P
     });
   const { width, height } = metadata.autoOrient ?? metadata;
   checkSize(path, width, height, maxPixels);
+  if (format === 'png') checkPngBytes(path, head, stats.size);
   const pixels = () => sharp(input, { limitInputPixels: false, failOn: 'error', sequentialRead: true }).autoOrient();
   return { header: { format, width, height }, sizeBytes: stats.size, bytes, pixels };
 }
@@ -152,13 +159,23 @@ export function decodeError(path: string, cause: unknown): EngineError {
 }
 
 function checkSize(path: string, width: number, height: number, maxPixels: number): void {
-  if (width * height <= maxPixels) return;
+  if (width * height <= maxPixels && Math.max(width, height) <= MAX_SIDE) return;
+  const limit = `at most ${Math.floor(maxPixels / 1e6)} million, and ${MAX_SIDE} a side,`;
   throw new EngineError(
     'image-too-large',
-    `${path} has ${width} × ${height} pixels; at most ${Math.floor(maxPixels / 1e6)} million are read.`,
+    `${path} has ${width} × ${height} pixels; ${limit} are read.`,
     'Export the image smaller, or cut it into tiles.',
     { path, width, height, maxPixels },
   );
+}
+
+/** Refuses a PNG whose header claims more than its bytes could ever unpack to. */
+function checkPngBytes(path: string, head: Uint8Array, sizeBytes: number): void {
+  const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
+  const channels = [1, 0, 3, 1, 2, 0, 4][head[25]] ?? 1;
+  const rowBytes = 1 + Math.ceil((view.getUint32(16) * head[24] * channels) / 8);
+  if (rowBytes * view.getUint32(20) <= sizeBytes * DEFLATE_LIMIT) return;
+  throw decodeError(path, new Error('its header claims more pixels than its bytes can hold'));
 }
 
 function inFile<T>(path: string, read: () => T): T {

@@ -7,10 +7,10 @@
 import type { Candidate, ImportProblem } from '../domain/item.ts';
 import { guessRole, isMissing, mappingOf } from './columns.ts';
 import type { Mapping, Role } from './columns.ts';
-import { DEFAULT_MAX_PIXELS } from './pixels.ts';
 import { hasContentMapping, planTable, readEntry } from './read.ts';
 import type { IngestOptions } from './read.ts';
 import { readRow } from './read-row.ts';
+import type { Cell } from './table.ts';
 import { listSources } from './sources.ts';
 
 export interface PreviewColumn {
@@ -76,13 +76,7 @@ export async function preview(sources: readonly string[], options: IngestOptions
     }
     for (const row of table.sample) {
       if (result.rows.length >= ROWS) break;
-      const { candidate, problems } = await readRow(
-        entry.path,
-        row,
-        plan,
-        options.labelSeparator ?? null,
-        options.maxPixels ?? DEFAULT_MAX_PIXELS,
-      );
+      const { candidate, problems } = await readRow(entry.path, row, plan, options);
       if (candidate !== null) result.rows.push(candidate);
       result.problems.push(...problems);
     }
@@ -95,10 +89,10 @@ function roleIn(mapping: Mapping, column: string): Role | null {
   return Array.isArray(mapping.numbers) && mapping.numbers.includes(column) ? 'numbers' : null;
 }
 
-function shown(cell: unknown): string {
+function shown(cell: Cell | undefined): string {
   let text: string;
   try {
-    text = typeof cell === 'object' ? JSON.stringify(cell) : String(cell);
+    text = typeof cell === 'string' ? cell : (JSON.stringify(cell) ?? '');
   } catch {
     text = '…'; // Nested too deeply to be written down.
   }

@@ -10,6 +10,7 @@ import type { Candidate, Fingerprint, ImportProblem, Part } from '../domain/item
 import { isMissing, numberOf } from './columns.ts';
 import type { ColumnPlan } from './columns.ts';
 import { fingerprintText } from './fingerprint-text.ts';
+import { DEFAULT_MAX_PIXELS } from './pixels.ts';
 import { readImage, textPart } from './read-file.ts';
 import type { Cell, Row } from './table.ts';
 
@@ -19,14 +20,15 @@ export interface Outcome {
   problems: ImportProblem[];
 }
 
+export interface RowOptions {
+  /** Splits a label cell into several classes. */
+  labelSeparator?: string;
+  maxPixels?: number;
+}
+
 /** Reads one row by its plan. Never throws for what is wrong with the row. */
-export async function readRow(
-  path: string,
-  row: Row,
-  plan: ColumnPlan,
-  labelSeparator: string | null,
-  maxPixels: number,
-): Promise<Outcome> {
+export async function readRow(path: string, row: Row, plan: ColumnPlan, options: RowOptions): Promise<Outcome> {
+  const maxPixels = options.maxPixels ?? DEFAULT_MAX_PIXELS;
   const source = `${path}:${row.line}`;
   const problems: ImportProblem[] = [];
   const note = (code: ImportProblem['code'], message: string, hint: string) =>
@@ -72,17 +74,16 @@ export async function readRow(
   const values = plan.numbers.map(({ column, kind }) => {
     const value = cell(column);
     if (isMissing(value)) return [column, null] as const;
-    if (kind === 'category') return [column, String(value)] as const;
-    const number = numberOf(value, plan.decimalComma);
-    if (number === null) {
-      const shown = (textOf(value) ?? 'a list').slice(0, 40);
+    const read = kind === 'category' ? textOf(value) : numberOf(value, plan.decimalComma);
+    if (read === null) {
+      const shown = (textOf(value) ?? 'a list or an object').slice(0, 40);
       note(
         'table-damaged',
-        `Line ${row.line}: “${shown}” in ${column} is not a finite number; it counts as not recorded.`,
+        `Line ${row.line}: “${shown}” in ${column} is not ${kind === 'category' ? 'one value' : 'a finite number'}; it counts as not recorded.`,
         'Correct the cell, or leave it empty.',
       );
     }
-    return [column, number] as const;
+    return [column, read] as const;
   });
   // Own properties whatever the columns are called, `__proto__` too.
   if (values.some(([, value]) => value !== null)) parts.push({ kind: 'numbers', values: Object.fromEntries(values) });
@@ -93,7 +94,7 @@ export async function readRow(
       'Fill its text, image or numbers, or remove the line.',
     );
   }
-  const label = plan.label === null ? null : labelsOf(cell(plan.label), labelSeparator);
+  const label = plan.label === null ? null : labelsOf(cell(plan.label), options.labelSeparator);
   if (plan.label !== null && label === null) {
     note(
       'label-missing',
@@ -143,11 +144,11 @@ function textOf(cell: Cell): string | null {
   return cell === null || typeof cell === 'object' ? null : String(cell);
 }
 
-function labelsOf(cell: Cell, separator: string | null): string[] | null {
+function labelsOf(cell: Cell, separator: string | undefined): string[] | null {
   const cells: unknown[] = Array.isArray(cell) ? cell : [cell];
   const labels = cells
     .filter((value) => typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
-    .flatMap((value) => (separator === null ? [String(value)] : String(value).split(separator)))
+    .flatMap((value) => (separator === undefined ? [String(value)] : String(value).split(separator)))
     .map((value) => value.trim().normalize('NFC'))
     .filter((value) => value !== '');
   return labels.length === 0 ? null : [...new Set(labels)];

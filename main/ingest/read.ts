@@ -76,8 +76,9 @@ export async function* readSources(
   const rowsOf = entries.map((entry, i) =>
     entry.kind === 'table' ? (tables.get(i)?.table?.estimatedRows ?? null) : 1,
   );
-  const state = { done: 0, cursor: options.after ?? '', rowsOf };
-  for (let i = 0; i < start; i++) state.done += rowsOf[i] ?? 0;
+  const before = (after?.done ?? 0) - resumedIn;
+  rowsOf.fill(0, 0, start);
+  const state: Progress = { done: after?.done ?? 0, cursor: options.after ?? '', rowsOf };
 
   let batch = newBatch(after === null ? found : []);
   const inFlight: { step: Step; outcome: Promise<Outcome> }[] = [];
@@ -88,10 +89,12 @@ export async function* readSources(
     batch.add(outcome);
     state.done++;
     const { source, path } = entries[head.step.entry];
-    state.cursor = JSON.stringify([source, path, head.step.row]);
+    state.cursor = JSON.stringify([source, path, head.step.row, state.done]);
   };
   const emit = (): IngestBatch => {
-    const total = state.rowsOf.includes(null) ? null : state.rowsOf.reduce<number>((sum, rows) => sum + (rows ?? 0), 0);
+    const total = state.rowsOf.includes(null)
+      ? null
+      : state.rowsOf.reduce<number>((sum, rows) => sum + (rows ?? 0), before);
     const { candidates, problems } = batch;
     batch = newBatch([]);
     return {
@@ -210,67 +213,77 @@ async function openTables(
   return tables;
 }
 
+interface Progress {
+  done: number;
+  cursor: string;
+  /** By entry: how many files or rows, null where that is not known yet. */
+  rowsOf: (number | null)[];
+}
+
 async function* steps(
   entries: readonly Entry[],
   start: number,
   resumedIn: number,
   tables: Map<number, PlannedTable>,
   options: IngestOptions,
-  state: { done: number; rowsOf: (number | null)[] },
+  state: Progress,
 ): AsyncGenerator<Step> {
   for (let i = start; i < entries.length; i++) {
     const entry = entries[i];
-    const planned = tables.get(i);
-    if (planned === undefined) {
-      if (entry.kind !== 'table') yield { work: () => readEntry(entry, options), entry: i, row: 0 };
+    if (entry.kind !== 'table') {
+      yield { work: () => readEntry(entry, options), entry: i, row: 0 };
       continue;
     }
+    const { table, plan, problem } = tables.get(i) ?? { table: null, plan: null, problem: null };
     tables.delete(i);
-    const { table, plan, problem } = planned;
-    if (table === null || plan === null) {
-      const problems = problem === null ? [] : [problem];
-      yield { work: async () => ({ candidate: null, problems }), entry: i, row: 0 };
-      continue;
-    }
-    const ids = new HashSet();
-    let rows = 0;
-    for await (const row of table.rows(options.signal)) {
-      rows = row.number;
-      const id = row.damage === null ? rowId(row, plan) : null;
-      const repeated = id !== null && !ids.add(id);
-      if (i === start && row.number <= resumedIn) {
-        state.done++;
-        continue;
-      }
-      const work = async (): Promise<Outcome> => {
-        if (!repeated)
-          return readRow(
-            entry.path,
-            row,
-            plan,
-            options.labelSeparator ?? null,
-            options.maxPixels ?? DEFAULT_MAX_PIXELS,
-          );
-        if (!plan.idGiven)
-          return readRow(
-            entry.path,
-            row,
-            { ...plan, id: null },
-            options.labelSeparator ?? null,
-            options.maxPixels ?? DEFAULT_MAX_PIXELS,
-          );
-        const problem: ImportProblem = {
-          source: `${entry.path}:${row.line}`,
-          code: 'id-duplicate',
-          message: `Line ${row.line} of ${basename(entry.path)} repeats the id “${id}”; the earlier row was kept.`,
-          hint: 'Give every row an id of its own, or choose another id column.',
-        };
-        return { candidate: null, problems: [problem] };
-      };
-      yield { work, entry: i, row: row.number };
-    }
-    if (!options.signal?.aborted) state.rowsOf[i] = rows;
+    if (table !== null && plan !== null) yield* tableSteps(table, plan, i, i === start ? resumedIn : 0, options, state);
+    else if (problem !== null) yield problemStep(i, 0, problem);
   }
+}
+
+/** The rows behind `resumedIn`; those before it only tell which ids were seen. */
+async function* tableSteps(
+  table: OpenTable,
+  plan: ColumnPlan,
+  entry: number,
+  resumedIn: number,
+  options: IngestOptions,
+  state: Progress,
+): AsyncGenerator<Step> {
+  const { path } = table;
+  const ids = new HashSet();
+  let rows = 0;
+  for await (const row of table.rows(options.signal)) {
+    rows = row.number;
+    const id = row.damage === null ? rowId(row, plan) : null;
+    const repeated = id !== null && !ids.add(id);
+    if (row.number <= resumedIn) continue;
+    if (repeated && plan.idGiven) {
+      yield problemStep(entry, row.number, {
+        source: `${path}:${row.line}`,
+        code: 'id-duplicate',
+        message: `Line ${row.line} of ${basename(path)} repeats the id “${id}”; the earlier row was kept.`,
+        hint: 'Give every row an id of its own, or choose another id column.',
+      });
+    } else {
+      // An id that was only guessed and repeats is no name.
+      const named = repeated ? { ...plan, id: null } : plan;
+      yield { work: () => readRow(path, row, named, options), entry, row: row.number };
+    }
+  }
+  if (options.signal?.aborted) return;
+  state.rowsOf[entry] = Math.max(1, rows);
+  if (rows > 0) return;
+  yield problemStep(entry, 0, {
+    source: path,
+    code: 'row-empty',
+    message: `${basename(path)} has columns but no rows.`,
+    hint: 'Check whether the table was exported whole.',
+  });
+}
+
+function problemStep(entry: number, row: number, problem: ImportProblem): Step {
+  return { work: async () => ({ candidate: null, problems: [problem] }), entry, row };
 }
 
 function newBatch(found: readonly ImportProblem[]) {
@@ -293,15 +306,17 @@ function newBatch(found: readonly ImportProblem[]) {
 interface Cursor {
   source: string;
   path: string;
+  /** Of a table, from 1; 0 for a file that is one item. */
   row: number;
+  done: number;
 }
 
 function parseCursor(text: string): Cursor | null {
   if (text === '') return null;
   const value: unknown = JSON.parse(text);
-  assert(Array.isArray(value) && value.length === 3, 'a cursor that an earlier batch gave', text);
-  const [source, path, row] = value as [string, string, number];
-  return { source, path, row };
+  assert(Array.isArray(value) && value.length === 4, 'a cursor that an earlier batch gave', text);
+  const [source, path, row, done] = value as [string, string, number, number];
+  return { source, path, row, done };
 }
 
 /** The first entry that is not wholly before the cursor: the table it stopped in, or what follows the file it stopped at. */

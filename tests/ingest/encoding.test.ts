@@ -107,10 +107,10 @@ describe('texts in many encodings', () => {
   });
 
   it('a table whose first accent comes after a megabyte of ASCII is still Latin-1', async () => {
-    const rows = `${'A,no finding at all in this report\n'.repeat(40_000)}`;
+    const rows = `A,${'no finding '.repeat(100)}\n`.repeat(1200);
     const bytes = Buffer.concat([Buffer.from(`id,text\n${rows}`), Buffer.from('B,Gr\u00f6\u00dfe normal\n', 'latin1')]);
     const { candidates } = await readAll(join(folderOf({ 'a.csv': bytes }), 'a.csv'), { mapping: { text: 'text' } });
-    expect(candidates).toHaveLength(40_001);
-    expect((candidates[40_000].parts[0] as TextPart).text).toBe('Größe normal');
+    expect(candidates).toHaveLength(1201);
+    expect((candidates[1200].parts[0] as TextPart).text).toBe('Größe normal');
   });
 });

@@ -147,6 +147,8 @@ describe('bad images become problems with a reason', () => {
       Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'),
       'file-damaged',
     ],
+    ['a PNG of 16,000 × 16,000 in 100 bytes', 'a.png', pngOf(16_000, 16_000, new Uint8Array(64)), 'file-damaged'],
+    ['a PNG 3 pixels high and 70,000 wide', 'a.png', pngOf(70_000, 3, new Uint8Array(210_003)), 'image-too-large'],
     ['a PNG of 30,000 × 30,000', 'a.png', big, 'image-too-large'],
   ])('%s', async (_, name, bytes, code) => {
     const folder = folderOf({ [name]: bytes, 'good.png': file('rgb.png') });

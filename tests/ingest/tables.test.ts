@@ -126,6 +126,7 @@ describe('bad rows become problems and the others are read', () => {
 
   it.each([
     ['an empty table', 'a.csv', '', 'file-empty'],
+    ['a table of a header alone', 'a.csv', 'id,text\n', 'row-empty'],
     ['a table that is no text', 'a.csv', Buffer.from('00ff13370800ff', 'hex'), 'text-encoding-unknown'],
   ])('%s is one problem', async (_, name, content, code) => {
     const { candidates, problems } = await table(name, content);
