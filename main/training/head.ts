@@ -150,12 +150,19 @@ async function normalise(
   else for (let i = 0, at = 0; i < n; i++) for (let j = 0; j < d; j++, at++) mean[j] += data[at] / n;
   let features = matrix(n, d);
   for (let i = 0, at = 0; i < n; i++) for (let j = 0; j < d; j++, at++) features.data[at] = data[at] - mean[j];
+  // Rows that differ by rounding alone must not be scaled up into differences.
+  const alike = squaredNorm(features.data) <= 1e-12 * squaredNorm(data);
   if (prior) features = await multiply('a·b', features, prior.directions);
-  let norm = 0;
-  for (const value of features.data) norm += value * value;
-  const scale = norm > 0 ? Math.sqrt(n / norm) : 1;
+  const norm = squaredNorm(features.data);
+  const scale = alike || norm === 0 ? 0 : Math.sqrt(n / norm);
   for (let i = 0; i < features.data.length; i++) features.data[i] *= scale;
   return { features, mean, scale };
+}
+
+function squaredNorm(values: Float32Array): number {
+  let sum = 0;
+  for (const value of values) sum += value * value;
+  return sum;
 }
 
 /** The fold of each item, or null where every division would leave a training side with fewer than two classes. */
