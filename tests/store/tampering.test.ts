@@ -9,8 +9,19 @@ import { closing, fill, newProject, temporaryFolder } from './projects.ts';
 
 const ROWS = 7;
 const COLUMNS = {
-  item: 'text', act: 'text', classes: 'text', text: 'text', annotator: 'text', suggestion: 'text', previous_hash: 'text', hash: 'text',
-  retracts: 'integer', at: 'integer', suggestion_visible: 'integer', schema_version: 'integer', duration_ms: 'real',
+  item: 'text',
+  act: 'text',
+  classes: 'text',
+  text: 'text',
+  annotator: 'text',
+  suggestion: 'text',
+  previous_hash: 'text',
+  hash: 'text',
+  retracts: 'integer',
+  at: 'integer',
+  suggestion_visible: 'integer',
+  schema_version: 'integer',
+  duration_ms: 'real',
 } as const;
 const NAMES = Object.keys(COLUMNS) as (keyof typeof COLUMNS)[];
 
@@ -20,8 +31,22 @@ function original(): Buffer {
   const [a, b] = fill(store, 3);
   const suggestion = { modelVersion: 2, classes: ['odd', 'naïve \u{1f52c}'], probability: 0.1 + 0.2 };
   const by = { annotator: 'Kim \uFFFD Ångström', durationMs: 0.1 };
-  store.annotations.append({ ...by, item: a, act: 'label', classes: ['odd'], suggestion, suggestionVisible: true, text: 'tail\u0000\uFFFD' });
-  store.annotations.append({ ...by, item: b, act: 'label', classes: ['long'], suggestion: { ...suggestion, probability: 1e-7 } });
+  store.annotations.append({
+    ...by,
+    item: a,
+    act: 'label',
+    classes: ['odd'],
+    suggestion,
+    suggestionVisible: true,
+    text: 'tail\u0000\uFFFD',
+  });
+  store.annotations.append({
+    ...by,
+    item: b,
+    act: 'label',
+    classes: ['long'],
+    suggestion: { ...suggestion, probability: 1e-7 },
+  });
   store.annotations.append({ ...by, item: a, act: 'comment', text: '细胞', durationMs: 0 });
   store.annotations.append({ ...by, item: a, act: 'skip' });
   store.annotations.undo(by);
@@ -49,7 +74,9 @@ function after(change: (db: Database.Database) => void): VerificationProblem[] {
   db.pragma('synchronous = OFF');
   db.pragma('foreign_keys = OFF');
   db.pragma('ignore_check_constraints = ON');
-  const triggers = db.prepare<[], { name: string; sql: string }>(`SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'`).all();
+  const triggers = db
+    .prepare<[], { name: string; sql: string }>(`SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'`)
+    .all();
   for (const { name } of triggers) db.exec(`DROP TRIGGER ${name}`);
   change(db);
   for (const { sql } of triggers) db.exec(sql);
@@ -60,7 +87,8 @@ function after(change: (db: Database.Database) => void): VerificationProblem[] {
   return problems;
 }
 
-const named = (problems: VerificationProblem[], sequence: number) => problems.some(({ where }) => where === `annotation ${sequence}`);
+const named = (problems: VerificationProblem[], sequence: number) =>
+  problems.some(({ where }) => where === `annotation ${sequence}`);
 
 describe('verify', () => {
   it('finds nothing in a project that was left alone', () => {
@@ -70,16 +98,27 @@ describe('verify', () => {
   it('names the annotation in which a single byte of any text was changed', () => {
     const texts = NAMES.filter((name) => COLUMNS[name] === 'text');
     fc.assert(
-      fc.property(fc.constantFrom(...texts), fc.integer({ min: 1, max: ROWS }), fc.nat(), fc.integer({ min: 1, max: 255 }), (name, sequence, at, flip) => {
-        let changed = false;
-        const problems = after((db) => {
-          const value = db.prepare<[number], Buffer | null>(`SELECT CAST(${name} AS BLOB) FROM annotations WHERE sequence = ?`).pluck().get(sequence);
-          if (!value || value.length === 0) return;
-          value[at % value.length] ^= flip;
-          changed = db.prepare(`UPDATE annotations SET ${name} = CAST(? AS TEXT) WHERE sequence = ?`).run(value, sequence).changes === 1;
-        });
-        expect(changed ? named(problems, sequence) : problems.length === 0).toBe(true);
-      }),
+      fc.property(
+        fc.constantFrom(...texts),
+        fc.integer({ min: 1, max: ROWS }),
+        fc.nat(),
+        fc.integer({ min: 1, max: 255 }),
+        (name, sequence, at, flip) => {
+          let changed = false;
+          const problems = after((db) => {
+            const value = db
+              .prepare<[number], Buffer | null>(`SELECT CAST(${name} AS BLOB) FROM annotations WHERE sequence = ?`)
+              .pluck()
+              .get(sequence);
+            if (!value || value.length === 0) return;
+            value[at % value.length] ^= flip;
+            changed =
+              db.prepare(`UPDATE annotations SET ${name} = CAST(? AS TEXT) WHERE sequence = ?`).run(value, sequence)
+                .changes === 1;
+          });
+          expect(changed ? named(problems, sequence) : problems.length === 0).toBe(true);
+        },
+      ),
       { numRuns: 120, endOnFailure: true },
     );
   });
@@ -87,22 +126,34 @@ describe('verify', () => {
   it('names the annotation in which a single bit of any number was changed', () => {
     const numbers = NAMES.filter((name) => COLUMNS[name] !== 'text');
     fc.assert(
-      fc.property(fc.constantFrom(...numbers), fc.integer({ min: 1, max: ROWS }), fc.integer({ min: 0, max: 47 }), (name, sequence, bit) => {
-        let changed = false;
-        const problems = after((db) => {
-          const value = db.prepare<[number], number | null>(`SELECT ${name} FROM annotations WHERE sequence = ?`).pluck().get(sequence) ?? null;
-          if (value === null) return;
-          const view = new DataView(new ArrayBuffer(8));
-          let next = value;
-          if (COLUMNS[name] === 'real') {
-            view.setFloat64(0, value);
-            view.setBigUint64(0, view.getBigUint64(0) ^ (1n << BigInt(bit)));
-            next = view.getFloat64(0);
-          } else next = Number(BigInt(value) ^ (1n << BigInt(bit)));
-          changed = db.prepare(`UPDATE annotations SET ${name} = ? WHERE sequence = ?`).run(COLUMNS[name] === 'real' ? next : BigInt(next), sequence).changes === 1;
-        });
-        expect(changed ? named(problems, sequence) : problems.length === 0).toBe(true);
-      }),
+      fc.property(
+        fc.constantFrom(...numbers),
+        fc.integer({ min: 1, max: ROWS }),
+        fc.integer({ min: 0, max: 47 }),
+        (name, sequence, bit) => {
+          let changed = false;
+          const problems = after((db) => {
+            const value =
+              db
+                .prepare<[number], number | null>(`SELECT ${name} FROM annotations WHERE sequence = ?`)
+                .pluck()
+                .get(sequence) ?? null;
+            if (value === null) return;
+            const view = new DataView(new ArrayBuffer(8));
+            let next = value;
+            if (COLUMNS[name] === 'real') {
+              view.setFloat64(0, value);
+              view.setBigUint64(0, view.getBigUint64(0) ^ (1n << BigInt(bit)));
+              next = view.getFloat64(0);
+            } else next = Number(BigInt(value) ^ (1n << BigInt(bit)));
+            changed =
+              db
+                .prepare(`UPDATE annotations SET ${name} = ? WHERE sequence = ?`)
+                .run(COLUMNS[name] === 'real' ? next : BigInt(next), sequence).changes === 1;
+          });
+          expect(changed ? named(problems, sequence) : problems.length === 0).toBe(true);
+        },
+      ),
       { numRuns: 80, endOnFailure: true },
     );
   });
@@ -140,7 +191,9 @@ describe('verify', () => {
 
   it('finds a state, a counter, a missing trigger and a dangling row that do not follow from the record', () => {
     const codes = (change: (db: Database.Database) => void) => [...new Set(after(change).map(({ code }) => code))];
-    expect(codes((db) => db.exec(`UPDATE item_state SET classes = '["round"]', state = 'labelled' WHERE item = 1`))).toContain('state-wrong');
+    expect(
+      codes((db) => db.exec(`UPDATE item_state SET classes = '["round"]', state = 'labelled' WHERE item = 1`)),
+    ).toContain('state-wrong');
     expect(codes((db) => db.exec('DELETE FROM item_state WHERE item = 2'))).toContain('state-wrong');
     expect(codes((db) => db.exec(`UPDATE counters SET n = n + 1 WHERE what = 'open'`))).toEqual(['counter-wrong']);
     expect(codes((db) => db.exec(`INSERT INTO counters VALUES ('pool', 'class:ghost', 2)`))).toEqual(['counter-wrong']);
