@@ -1,6 +1,6 @@
 /**
  * How many tests passed, failed and were skipped, read from the reports that the test
- * runners write. A file that could not even be loaded counts as a failure.
+ * runners write. A file that could not be loaded or prepared counts as a failure.
  */
 
 export interface Counts {
@@ -14,18 +14,18 @@ interface VitestReport {
   numFailedTests: number;
   numPendingTests: number;
   numTodoTests: number;
-  testResults: { status: string; assertionResults: unknown[] }[];
+  testResults: { status: string; assertionResults: { status: string }[] }[];
 }
 
 /** From `vitest --reporter=json`. */
 export function countVitest(text: string): Counts {
   const report = JSON.parse(text) as VitestReport;
-  const unloadable = report.testResults.filter(
-    (file) => file.status === 'failed' && file.assertionResults.length === 0,
+  const unprepared = report.testResults.filter(
+    (file) => file.status === 'failed' && file.assertionResults.every(({ status }) => status !== 'failed'),
   ).length;
   return {
     passed: report.numPassedTests,
-    failed: report.numFailedTests + unloadable,
+    failed: report.numFailedTests + unprepared,
     skipped: report.numPendingTests + report.numTodoTests,
   };
 }

@@ -2,19 +2,20 @@
 import { expect, test } from 'vitest';
 import { countPlaywright, countVitest, summary } from '../counts.ts';
 
-test('Vitest’s report is counted, and a file that could not be loaded is a failure', () => {
+test('Vitest’s report is counted, and a file that could not be loaded or prepared is a failure', () => {
   const report = {
     numPassedTests: 5,
     numFailedTests: 1,
     numPendingTests: 2,
     numTodoTests: 0,
     testResults: [
-      { status: 'passed', assertionResults: [{}] },
-      { status: 'failed', assertionResults: [{}] },
+      { status: 'passed', assertionResults: [{ status: 'passed' }] },
+      { status: 'failed', assertionResults: [{ status: 'failed' }, { status: 'passed' }] },
       { status: 'failed', assertionResults: [] },
+      { status: 'failed', assertionResults: [{ status: 'skipped' }] },
     ],
   };
-  expect(countVitest(JSON.stringify(report))).toEqual({ passed: 5, failed: 2, skipped: 2 });
+  expect(countVitest(JSON.stringify(report))).toEqual({ passed: 5, failed: 3, skipped: 2 });
 });
 
 test('Playwright’s report is counted, and a test that passed only when repeated is a failure', () => {
