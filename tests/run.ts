@@ -1,10 +1,10 @@
 /**
- * `npm test`: every check this project has, in order, on one Node: types, lint, unit and
- * integration tests, build, and end to end in a real Chromium. All of it runs even when
+ * `npm test`: every check this project has, in order, on one Node: types, lint, build, unit and
+ * integration tests (some serve the desk that was built), and end to end in a real Chromium. All of it runs even when
  * something fails; passing steps are one line, failing ones are shown in full, and the last
  * line counts: `N passed, N failed`. Nothing tested is a failure.
  *
- * `--only types,lint,unit,build,e2e` runs some steps; other arguments go to the test
+ * `--only types,lint,build,unit,e2e` runs some steps; other arguments go to the test
  * runners as filters (`npm test -- --only unit tests/store`).
  */
 import { compile } from '@inlang/paraglide-js';
@@ -156,7 +156,7 @@ async function endToEnd(filters: string[]): Promise<void> {
   );
 }
 
-const STEPS: Record<string, (filters: string[]) => Promise<void>> = { types, lint, unit, build: bundle, e2e: endToEnd };
+const STEPS: Record<string, (filters: string[]) => Promise<void>> = { types, lint, build: bundle, unit, e2e: endToEnd };
 
 async function main(argv: string[]): Promise<number> {
   const at = argv.indexOf('--only');
