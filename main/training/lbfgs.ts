@@ -52,7 +52,7 @@ interface Vector {
   b: Float64Array;
 }
 
-const HISTORY = 8;
+const HISTORY = 6;
 
 /** Solves one problem from zero; yields product requests. */
 export function* minimise(problem: HeadProblem): Generator<ProductRequest, HeadSolution, Float32Array> {
