@@ -7,7 +7,7 @@ import type { AnnotationData, ItemViewData, JobData, QueueEntry, VersionData } f
 import { count, percent, probability } from './format.ts';
 import { m } from './paraglide/messages.js';
 import { getLocale } from './paraglide/runtime.js';
-import type { Role } from './state/wizard.svelte.ts';
+import type { Role } from './state/mapping.ts';
 
 type Message = (inputs?: Record<string, string>) => string;
 

@@ -134,6 +134,7 @@ export class Labelling {
       this.coming = this.coming.filter((entry) => entry.item !== asked.item);
       this.lookingAt = null;
       this.#answered.begin(asked.item);
+      this.#desk.trouble = null;
       this.#shown();
       this.#inOrder(async () => {
         try {

@@ -6,34 +6,10 @@
 import type { ImportOptionsData, PreviewData } from '../../main/api.ts';
 import { Trouble, type Api } from '../engine.ts';
 import type { Desk } from './desk.svelte.ts';
+import { baseName, mappingOf, ROLES, type Role } from './mapping.ts';
 
 export type Listing = Awaited<ReturnType<Api['desk']['browse']>>;
 export type Step = 'home' | 'source' | 'preview' | 'project';
-export const ROLES = ['ignore', 'text', 'image', 'numbers', 'id', 'group', 'label'] as const;
-export type Role = (typeof ROLES)[number];
-
-/** The last name in a path of either kind. */
-export function baseName(path: string): string {
-  return (
-    path
-      .replace(/[/\\]+$/, '')
-      .split(/[/\\]/)
-      .at(-1) ?? ''
-  );
-}
-
-/** Columns' roles as the contract's mapping; only numbers may have several columns. */
-export function mappingOf(roles: Record<string, Role>): ImportOptionsData['mapping'] {
-  const mapping: ImportOptionsData['mapping'] = {};
-  const numbers: string[] = [];
-  for (const [column, role] of Object.entries(roles)) {
-    if (role === 'numbers') numbers.push(column);
-    else if (role !== 'ignore') mapping[role] ??= column;
-  }
-  if (numbers.length > 0) mapping.numbers = numbers;
-  return mapping;
-}
-
 export class Wizard {
   step = $state<Step>('home');
   path = $state('');

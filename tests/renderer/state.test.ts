@@ -1,0 +1,105 @@
+/** The window's own rules, without a browser: time, queue order, undo chains, mappings. */
+import { describe, expect, test } from 'vitest';
+import { baseName, mappingOf } from '../../renderer/state/mapping.ts';
+import { Answered, mergeQueue, rootOf } from '../../renderer/state/queue-order.ts';
+import { Stopwatch } from '../../renderer/state/stopwatch.ts';
+
+describe('The stopwatch', () => {
+  test('counts from shown to decided and stands still while the window is hidden', () => {
+    let now = 1000;
+    const watch = new Stopwatch(() => now);
+    expect(watch.elapsedMs).toBe(0);
+    watch.restart();
+    now += 700;
+    watch.seen(false);
+    now += 60_000;
+    expect(watch.elapsedMs).toBe(700);
+    watch.seen(true);
+    now += 300;
+    expect(watch.elapsedMs).toBe(1000);
+    watch.restart();
+    expect(watch.elapsedMs).toBe(0);
+  });
+
+  test('does not run when an item is shown in a hidden window, and never runs backwards', () => {
+    let now = 0;
+    const watch = new Stopwatch(() => now);
+    watch.seen(false);
+    watch.restart();
+    now += 500;
+    expect(watch.elapsedMs).toBe(0);
+    watch.seen(true);
+    now -= 200;
+    expect(watch.elapsedMs).toBe(0);
+  });
+});
+
+const entries = (...items: string[]) => items.map((item) => ({ item }));
+const items = (list: { item: string }[]) => list.map(({ item }) => item).join('');
+
+describe('The queue in the window', () => {
+  test('keeps the item in front where it is, whatever the new order says', () => {
+    expect(items(mergeQueue(entries('a', 'b', 'c'), entries('c', 'a', 'd'), () => false))).toBe('acd');
+    expect(items(mergeQueue(entries('a', 'b'), entries('d', 'b'), () => false))).toBe('adb');
+    expect(items(mergeQueue([], entries('x', 'y'), () => false))).toBe('xy');
+  });
+
+  test('leaves out what was answered, also from the front', () => {
+    expect(items(mergeQueue(entries('a', 'b'), entries('a', 'b', 'c'), (item) => item === 'a'))).toBe('bc');
+  });
+
+  test('does not ask again what was answered while the queue was on its way', () => {
+    const answered = new Answered();
+    const early = answered.ask();
+    answered.begin('a');
+    expect(answered.since('a', early)).toBe(true);
+    answered.acknowledge('a');
+    expect(answered.since('a', early)).toBe(true);
+    expect(answered.since('a', answered.ask())).toBe(false);
+  });
+
+  test('asks again what failed or was taken back, but not while another answer is pending', () => {
+    const answered = new Answered();
+    answered.begin('a');
+    answered.begin('a');
+    const asked = answered.ask();
+    answered.forget('a');
+    expect(answered.since('a', asked)).toBe(true);
+    answered.forget('a');
+    expect(answered.since('a', asked)).toBe(false);
+  });
+});
+
+describe('A chain of retractions', () => {
+  const act = (sequence: number, name: 'label' | 'comment' | 'retract', retracts: number | null = null) => ({
+    sequence,
+    act: name,
+    retracts,
+  });
+
+  test('comes down to the act it is about, through undo and redo', () => {
+    const history = [act(1, 'label'), act(2, 'comment'), act(3, 'retract', 2), act(4, 'retract', 3)];
+    expect(rootOf(act(3, 'retract', 2), history)?.act).toBe('comment');
+    expect(rootOf(act(4, 'retract', 3), history)?.sequence).toBe(2);
+    expect(rootOf(act(1, 'label'), history)?.sequence).toBe(1);
+  });
+
+  test('is unknown when the act is no longer in the history that was fetched', () => {
+    expect(rootOf(act(9, 'retract', 8), [])).toBeNull();
+  });
+});
+
+describe('The import steps', () => {
+  test('hand on one column for each role, several for numbers, and leave out the rest', () => {
+    expect(mappingOf({ a: 'text', b: 'numbers', c: 'ignore', d: 'numbers', e: 'label', f: 'text' })).toEqual({
+      text: 'a',
+      numbers: ['b', 'd'],
+      label: 'e',
+    });
+    expect(mappingOf({})).toEqual({});
+  });
+
+  test('take the last name of a path, on any system', () => {
+    expect(['/a/b/c/', 'C:\\data\\x-rays', '/a/table.csv', ''].map(baseName)).toEqual(['c', 'x-rays', 'table.csv', '']);
+  });
+});
