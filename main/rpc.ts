@@ -11,7 +11,7 @@ import { EngineError, type ErrorShape } from './domain/errors.ts';
 
 const ENGINE_ERROR = 'ENGINE';
 
-/** For a server: EngineErrors go out with their shape as data; bugs keep their message and stack in the log only. */
+/** For a server: EngineErrors go out with their shape as data; a bug goes to this process's log, whole, and out without its details. */
 export function toWire(error: unknown): unknown {
   if (error instanceof EngineError) {
     return new ORPCError(ENGINE_ERROR, { status: 422, message: error.message, data: error.toJSON() });
@@ -27,6 +27,8 @@ export function toWire(error: unknown): unknown {
     );
     return new ORPCError(ENGINE_ERROR, { status: 422, message: invalid.message, data: invalid.toJSON() });
   }
+  const isCancelled = error instanceof Error && error.name === 'AbortError';
+  if (!isCancelled) process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   return error;
 }
 

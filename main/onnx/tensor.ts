@@ -79,7 +79,8 @@ export function makeTensor(
 export function tensorData(tensor: TensorProto): TensorData {
   const size = tensor.dims.reduce((product, dim) => product * Number(dim), 1);
   const raw = tensor.rawData;
-  const bytes = raw.length > 0 ? raw.slice().buffer : null;
+  // A copy: a Buffer's slice would be a view of its whole pool, at any offset.
+  const bytes = raw.length > 0 ? new Uint8Array(raw).buffer : null;
   switch (tensor.dataType) {
     case Code.FLOAT:
       return bytes ? new Float32Array(bytes) : Float32Array.from(tensor.floatData);

@@ -41,6 +41,15 @@ function affine(opset?: number): Uint8Array {
   return g.toModel({ what: 'affine' });
 }
 
+it('Tensors of a model read from a piece of a pooled Buffer are their own bytes, not the pool’s', () => {
+  const model = affine();
+  const pool = Buffer.alloc(model.length + 100_003, 0xff);
+  pool.set(model, 100_003);
+  const { graph } = readModel(pool.subarray(100_003));
+  const weights = graph.initializer.find((tensor) => tensor.name === 'w');
+  expect(weights && Array.from(tensorData(weights) as Float32Array)).toEqual([1, 2, 3, 4]);
+});
+
 describe('a built graph', () => {
   it('runs in ONNX Runtime and gives the numbers worked by hand', async () => {
     expect(await run(affine(), { x: vector(1, 1) })).toEqual({ y: [14, 26], twice: [8, 12] });
