@@ -1,8 +1,9 @@
 /**
- * `npm test`: every check this project has, in order, on one Node: types, lint, build, unit and
- * integration tests (some serve the desk that was built), and end to end in a real Chromium. All of it runs even when
- * something fails; passing steps are one line, failing ones are shown in full, and the last
- * line counts: `N passed, N failed`. Nothing tested is a failure.
+ * `npm test`: every check this project has, in order, on one Node: types, lint, build, unit
+ * and integration tests (some serve the desk that was built), and end to end in a real
+ * Chromium. All of it runs even when something fails; passing steps are one line, failing
+ * ones are shown in full, and the last line counts: `N passed, N failed`. Nothing tested is
+ * a failure.
  *
  * `--only types,lint,build,unit,e2e` runs some steps; other arguments go to the test
  * runners as filters (`npm test -- --only unit tests/store`).
