@@ -37,6 +37,7 @@ export function connectWriter(file: string): Db {
 export function enterWal(db: Db): void {
   const mode = db.pragma('journal_mode = WAL', { simple: true });
   assert(mode === 'wal', 'a write-ahead log', mode);
+  db.pragma(`journal_size_limit = ${64 << 20}`);
 }
 
 /** A connection that cannot write, beside an open writer or without one. */

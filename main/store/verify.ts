@@ -9,7 +9,7 @@ import { annotationOf, suggestionJson, type AnnotationRow } from './annotations.
 import type { Blobs } from './blobs.ts';
 import type { Db } from './connection.ts';
 import { troubleOf } from './connection.ts';
-import { createCountReader, createTally, rowOf, type Counts, type Role } from './counters.ts';
+import { createCountReader, rowOf, type Counts, type Role } from './counters.ts';
 import { APPEND_ONLY } from './migrations.ts';
 
 export type VerificationCode =

@@ -182,7 +182,9 @@ describe('components and roles', () => {
     store.annotations.append({ item: a.id, act: 'label', classes: ['odd'], annotator: 'kim', durationMs: 1 });
     expect(store.counts().audit).toMatchObject({ items: 2, labelled: 1, classes: { odd: 1 } });
     add(store, [candidate('d', { group: pool, fingerprint: fingerprint(1) })], { isNearDuplicate });
-    expect(store.items.list().map(({ role, component }) => [role, component])).toEqual(Array(4).fill(['pool', 1]));
+    expect(store.items.list().map(({ role, component }) => [role, component])).toEqual(
+      Array.from({ length: 4 }, () => ['pool', 1]),
+    );
     expect(store.counts().audit).toMatchObject({ items: 0, labelled: 0, classes: {} });
     expect(store.counts().pool).toMatchObject({ items: 4, open: 3, labelled: 1, classes: { odd: 1 } });
     add(store, [candidate('e', { group: audit })]);

@@ -88,7 +88,7 @@ export function codeOf(work: () => unknown): string {
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;
     if (!/^[A-Z]/.test(error.hint) || error.message === '')
-      throw new Error(`Weak words: ${error.message} | ${error.hint}`);
+      throw new Error(`Weak words: ${error.message} | ${error.hint}`, { cause: error });
     return error.code;
   }
   return 'nothing thrown';
