@@ -39,7 +39,7 @@ export const IMAGE_SAMPLE = 2000;
 export async function fitImageBlock(paths: readonly string[], rng: Rng, watch: FitWatch): Promise<Block | null> {
   const { images, channels } = await decodeSample(paths, watch);
   if (images.length === 0) return null;
-  const patchCount = Math.min(MOST_PATCHES, Math.max(MOST_PATCHES / 10, images.length * PATCHES_PER_IMAGE));
+  const patchCount = Math.min(MOST_PATCHES, Math.max(MOST_PATCHES / 20, images.length * PATCHES_PER_IMAGE));
   const dictionaries: Dictionary[] = [];
   for (const [i, shape] of DICTIONARIES.entries()) {
     const draw = rng.derive(`dictionary ${i}`);

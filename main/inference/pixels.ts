@@ -4,7 +4,7 @@
  * more than 8 bits are stretched from their darkest to their brightest value, because a
  * 12-bit scan in a 16-bit file would otherwise be black. The original is only read.
  */
-import { readFile } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import sharp, { type Sharp } from 'sharp';
 import { EngineError } from '../domain/errors.ts';
 import { decodeBitmap, isBitmap } from './bitmap.ts';
@@ -22,12 +22,12 @@ export interface PixelShape {
 
 sharp.cache(false);
 
-/** Decodes one image: `channels` planes of `side × side`. Errors, all naming the path: `source-missing`, `file-empty`, `file-damaged`, `image-too-large`. */
+/** Decodes one image: `channels` planes of `side × side`. Errors, all naming the path: `source-missing`, `source-unreadable`, `file-empty`, `file-damaged`, `image-too-large`. */
 export async function decodePixels(path: string, shape: PixelShape): Promise<Float32Array<ArrayBuffer>> {
   try {
     return await decode(path, shape);
   } catch (cause) {
-    throw explain(path, cause);
+    throw await explain(path, cause);
   }
 }
 
@@ -36,7 +36,6 @@ async function decode(path: string, { side, channels, fit }: PixelShape): Promis
   let image: Sharp;
   if (path.toLowerCase().endsWith('.bmp') || path.toLowerCase().endsWith('.dib')) {
     const bytes = await readFile(path);
-    if (bytes.length === 0) throw new Error('The file is empty');
     if (isBitmap(bytes)) {
       const { width, height, data } = decodeBitmap(bytes, PIXEL_LIMIT);
       image = sharp(data, { ...options, raw: { width, height, channels: 3 } });
@@ -74,14 +73,33 @@ function stretch(planes: Float32Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
   return planes;
 }
 
-function explain(path: string, cause: unknown): EngineError {
+async function explain(path: string, cause: unknown): Promise<EngineError> {
   const reason = cause instanceof Error ? cause.message : String(cause);
   const context = { path };
-  if (/missing|ENOENT|no such file/i.test(reason)) {
+  const state = await stateOf(path);
+  if (state === 'missing') {
     return new EngineError(
       'source-missing',
       `The image ${path} is not there any more.`,
       'Put the file back where it was, or import it again from its new place.',
+      context,
+      cause,
+    );
+  }
+  if (state === 'unreadable') {
+    return new EngineError(
+      'source-unreadable',
+      `The image ${path} may not be read by this user.`,
+      'Give yourself the right to read the file, or copy it to a place where you have it.',
+      context,
+      cause,
+    );
+  }
+  if (state === 'empty') {
+    return new EngineError(
+      'file-empty',
+      `The image ${path} has no content.`,
+      'Copy the file again from where it came from.',
       context,
       cause,
     );
@@ -95,15 +113,6 @@ function explain(path: string, cause: unknown): EngineError {
       cause,
     );
   }
-  if (/empty/i.test(reason)) {
-    return new EngineError(
-      'file-empty',
-      `The image ${path} has no content.`,
-      'Copy the file again from where it came from.',
-      context,
-      cause,
-    );
-  }
   return new EngineError(
     'file-damaged',
     `The image ${path} cannot be read: ${reason.split('\n')[0]}`,
@@ -111,4 +120,14 @@ function explain(path: string, cause: unknown): EngineError {
     context,
     cause,
   );
+}
+
+async function stateOf(path: string): Promise<'missing' | 'unreadable' | 'empty' | 'there'> {
+  try {
+    await using file = await open(path);
+    return (await file.stat()).size === 0 ? 'empty' : 'there';
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    return code === 'ENOENT' || code === 'ENOTDIR' ? 'missing' : 'unreadable';
+  }
 }
