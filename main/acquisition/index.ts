@@ -3,9 +3,8 @@
  * scores, query strategies, the automatic policy, the audit draw and the guarantee.
  * Pure functions over arrays; no files, no models, no clock.
  */
-export { roleOf, type Role } from './audit.ts';
 export { binomialAtMost, clopperPearson, upperBound, type Interval } from './binomial.ts';
-export { findGuarantee, smallestAudit, type Guarantee, type GuaranteeInput } from './guarantee.ts';
+export { findGuarantee, roleOf, smallestAudit, type Guarantee, type GuaranteeInput, type Role } from './guarantee.ts';
 export { kMeans, squaredDistance, type Clusters } from './k-means.ts';
 export { choosePhase, type LabelsSoFar, type Phase } from './policy.ts';
 export { competing, uncertainty, type Uncertainty } from './scores.ts';
