@@ -8,7 +8,7 @@ import type { Matrix } from '../domain/matrix.ts';
 import type { Rng } from '../domain/rng.ts';
 import { GraphBuilder, readModel } from '../onnx/index.ts';
 import { type Block, type FitWatch, inputsOf } from './block.ts';
-import { addGramRow, randomizedSvd } from './decompose.ts';
+import { randomizedSvd, rowOperator, SVD_PASSES } from './decompose.ts';
 
 /** Principal components that 'reduced' has. */
 const REDUCED_DIMS = 96;
@@ -70,27 +70,17 @@ export async function fitReduction(sample: Matrix, rng: Rng, watch: FitWatch): P
   const { rows, columns } = sample;
   const mean = new Float64Array(columns);
   for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) mean[j] += sample.data[i * columns + j] / rows;
-  let pass = 0;
-  const { vectors, rank } = await randomizedSvd(
-    {
-      rows,
-      columns,
-      async gramTimes(block, width) {
-        const result = new Float64Array(columns * width);
-        const scratch = new Float64Array(width);
-        const centred = new Float64Array(columns);
-        for (let i = 0; i < rows; i++) {
-          if (i % 64 === 0) await watch.report('principal components', (pass + i / rows) / 3);
-          for (let j = 0; j < columns; j++) centred[j] = sample.data[i * columns + j] - mean[j];
-          addGramRow(null, centred, 0, columns, block, width, result, scratch);
-        }
-        pass++;
-        return result;
-      },
+  const centred = new Float64Array(columns);
+  const operator = rowOperator(
+    rows,
+    columns,
+    (i) => {
+      for (let j = 0; j < columns; j++) centred[j] = sample.data[i * columns + j] - mean[j];
+      return { columns: null, values: centred, from: 0, to: columns };
     },
-    Math.min(REDUCED_DIMS, Math.max(1, rows - 1)),
-    rng,
+    (done) => watch.report('principal components', done / (SVD_PASSES * rows)),
   );
+  const { vectors, rank } = await randomizedSvd(operator, Math.min(REDUCED_DIMS, Math.max(1, rows - 1)), rng);
   // A pool of equal items has no directions; one arbitrary one keeps the shape valid.
   const components = rank > 0 ? Float32Array.from(vectors) : new Float32Array(columns);
   return { mean: Float32Array.from(mean), components, dims: Math.max(1, rank) };

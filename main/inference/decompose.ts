@@ -5,11 +5,68 @@
  */
 import type { Rng } from '../domain/rng.ts';
 
-/** What is known of a large matrix A: how AᵀA multiplies. `block` is `columns × width`, row-major, and so is the result. */
+/** A large matrix, given by the values of its rows: `times` is A·block for a `columns × width` block, `transposeTimes` is Aᵀ·block for a `rows × width` one; all row-major. */
 export interface Operator {
   rows: number;
   columns: number;
-  gramTimes(block: Float32Array, width: number): Float64Array | Promise<Float64Array>;
+  times(block: Float32Array, width: number): Promise<Float64Array>;
+  transposeTimes(block: Float64Array, width: number): Promise<Float64Array>;
+}
+
+/** One row of a matrix: its values from `from` to `to`, at the places in `columns`, or at 0, 1, 2 … where that is null. */
+export interface MatrixRow {
+  columns: ArrayLike<number> | null;
+  values: ArrayLike<number>;
+  from: number;
+  to: number;
+}
+
+/** The operator of a matrix that can hand out its rows, in any order; `pause` is awaited now and then with the number of rows done in all. */
+export function rowOperator(
+  rows: number,
+  columns: number,
+  rowAt: (i: number) => MatrixRow,
+  pause: (rowsDone: number) => Promise<void> = async () => undefined,
+): Operator {
+  let done = 0;
+  const next = async (i: number) => {
+    if (done++ % 128 === 0) await pause(done);
+    return rowAt(i);
+  };
+  return {
+    rows,
+    columns,
+    async times(block, width) {
+      const result = new Float64Array(rows * width);
+      for (let i = 0; i < rows; i++) addWeighted(await next(i), block, result.subarray(i * width, (i + 1) * width));
+      return result;
+    },
+    async transposeTimes(block, width) {
+      const result = new Float64Array(columns * width);
+      for (let i = 0; i < rows; i++) spread(await next(i), block.subarray(i * width, (i + 1) * width), result);
+      return result;
+    },
+  };
+}
+
+/** sum += Σ value · block row. */
+function addWeighted({ columns, values, from, to }: MatrixRow, block: Float32Array, sum: Float64Array): void {
+  const width = sum.length;
+  for (let j = from; j < to; j++) {
+    const value = values[j];
+    const at = (columns ? columns[j] : j - from) * width;
+    for (let w = 0; w < width; w++) sum[w] += value * block[at + w];
+  }
+}
+
+/** result row += value · given, for every value of the row. */
+function spread({ columns, values, from, to }: MatrixRow, given: Float64Array, result: Float64Array): void {
+  const width = given.length;
+  for (let j = from; j < to; j++) {
+    const value = values[j];
+    const at = (columns ? columns[j] : j - from) * width;
+    for (let w = 0; w < width; w++) result[at + w] += value * given[w];
+  }
 }
 
 /** Eigenvalues, largest first, and their unit eigenvectors as rows of `vectors`, of a symmetric `n × n` matrix. Cyclic Jacobi (Golub & Van Loan, 8.5): meant for n up to a few hundred. */
@@ -62,76 +119,42 @@ export function symmetricEigen(matrix: Float64Array, n: number): { values: Float
   return { values, vectors };
 }
 
+/** Products with the matrix or its transpose that `randomizedSvd` makes: each visits every row once. */
+export const SVD_PASSES = 6;
+
 /**
  * The leading `k` singular values and right singular vectors (rows of `vectors`, each
- * `columns` long) of a large matrix: a random start, power iterations on AᵀA and
- * Rayleigh–Ritz (Halko, Martinsson & Tropp 2011, algorithm 4.4 and section 5). Gives fewer
- * than `k` where the rank is lower.
+ * `columns` long) of a large matrix: a random start, two power iterations on the side of
+ * the rows, Rayleigh–Ritz (Halko, Martinsson & Tropp 2011, algorithm 4.4 and section 5).
+ * Gives fewer than `k` where the rank is lower.
  */
 export async function randomizedSvd(
   a: Operator,
   k: number,
   rng: Rng,
-  { iterations = 2, oversampling = 16 } = {},
 ): Promise<{ values: Float64Array; vectors: Float64Array; rank: number }> {
-  const width = Math.min(k + oversampling, a.rows, a.columns);
-  let q: Float64Array = new Float64Array(a.columns * width);
-  for (let i = 0; i < q.length; i++) q[i] = rng.normal();
-  // Only the last basis must be orthonormal to the last digit.
-  for (let i = 0; i < iterations; i++) {
-    q = orthonormalise(await a.gramTimes(Float32Array.from(q), width), a.columns, width, i + 1 < iterations ? 1 : 2);
-  }
-  const image = await a.gramTimes(Float32Array.from(q), width);
-  const projected = new Float64Array(width * width);
-  for (let r = 0; r < a.columns; r++) {
-    for (let i = 0; i < width; i++) {
-      const qi = q[r * width + i];
-      for (let j = 0; j < width; j++) projected[i * width + j] += qi * image[r * width + j];
-    }
-  }
-  for (let i = 0; i < width; i++) {
-    for (let j = 0; j < i; j++) {
-      const mean = (projected[i * width + j] + projected[j * width + i]) / 2;
-      projected[i * width + j] = projected[j * width + i] = mean;
-    }
-  }
-  const { values, vectors } = symmetricEigen(projected, width);
+  const width = Math.min(k + 16, a.rows, a.columns);
+  const start = new Float32Array(a.columns * width);
+  for (let i = 0; i < start.length; i++) start[i] = rng.normal();
+  let q = orthonormalise(await a.times(start, width), a.rows, width, 1);
+  q = orthonormalise(await a.times(Float32Array.from(await a.transposeTimes(q, width)), width), a.rows, width, 1);
+  q = orthonormalise(await a.times(Float32Array.from(await a.transposeTimes(q, width)), width), a.rows, width, 2);
+  // A ≈ Q(QᵀA): the small Gram matrix of AᵀQ has the squared singular values.
+  const image = await a.transposeTimes(q, width);
+  const { values, vectors } = symmetricEigen(gram(image, a.columns, width), width);
   let rank = 0;
   while (rank < Math.min(k, width) && values[rank] > values[0] * 1e-10 && values[rank] > 0) rank++;
   const right = new Float64Array(rank * a.columns);
   for (let i = 0; i < a.columns; i++) {
+    const at = i * width;
     for (let r = 0; r < rank; r++) {
       let sum = 0;
-      for (let j = 0; j < width; j++) sum += q[i * width + j] * vectors[r * width + j];
-      right[r * a.columns + i] = sum;
+      for (let j = 0; j < width; j++) sum += image[at + j] * vectors[r * width + j];
+      right[r * a.columns + i] = sum / Math.sqrt(values[r]);
     }
   }
   for (let r = 0; r < rank; r++) fixSign(right.subarray(r * a.columns, (r + 1) * a.columns));
   return { values: Float64Array.from(values.subarray(0, rank), Math.sqrt), vectors: right, rank };
-}
-
-/** Adds one row a's share a·(aᵀ·block) of AᵀA·block to `result`. The row is `values[from … to)`, sparse where `columns` names its places; `scratch` has `width` places. */
-export function addGramRow(
-  columns: ArrayLike<number> | null,
-  values: ArrayLike<number>,
-  from: number,
-  to: number,
-  block: Float32Array,
-  width: number,
-  result: Float64Array,
-  scratch: Float64Array,
-): void {
-  scratch.fill(0);
-  for (let j = from; j < to; j++) {
-    const value = values[j];
-    const at = (columns ? columns[j] : j - from) * width;
-    for (let w = 0; w < width; w++) scratch[w] += value * block[at + w];
-  }
-  for (let j = from; j < to; j++) {
-    const value = values[j];
-    const at = (columns ? columns[j] : j - from) * width;
-    for (let w = 0; w < width; w++) result[at + w] += value * scratch[w];
-  }
 }
 
 /** XᵀX of a row-major `rows × width` block. */

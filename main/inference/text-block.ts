@@ -9,7 +9,7 @@ import { EngineError } from '../domain/errors.ts';
 import type { Rng } from '../domain/rng.ts';
 import { GraphBuilder } from '../onnx/index.ts';
 import { inputsOf, type Block, type FitWatch, type TermsPreparation } from './block.ts';
-import { addGramRow, type Operator, randomizedSvd } from './decompose.ts';
+import { randomizedSvd, rowOperator, SVD_PASSES } from './decompose.ts';
 import { BUCKETS, type TermCounts, WITHIN_FROM } from './ngrams.ts';
 
 /** Terms that are kept, those in the most documents: whole words, and character n-grams within words. */
@@ -18,6 +18,7 @@ const WITHIN_TERMS = 6_000;
 /** Weight of an n-gram within a word beside a whole word: there are several of them per word. */
 const WITHIN_WEIGHT = 0.2;
 const TEXT_DIMS = 200;
+const FEWEST_DIMS = 8;
 
 /** Sparse rows: row i has the columns `indices[indptr[i] … indptr[i + 1])`. */
 export interface SparseMatrix {
@@ -51,7 +52,15 @@ export async function fitTextBlock(
     idf[i + 1] = bucket < WITHIN_FROM ? rarity : rarity * WITHIN_WEIGHT;
   });
   const tfidf = weigh(documents, rowOf, idf);
-  const { vectors, rank } = await randomizedSvd(sparseOperator(tfidf, watch), TEXT_DIMS, rng.derive('svd'));
+  const operator = rowOperator(
+    tfidf.rows,
+    tfidf.columns,
+    (i) => ({ columns: tfidf.indices, values: tfidf.data, from: tfidf.indptr[i], to: tfidf.indptr[i + 1] }),
+    (done) => watch.report('text', done / (SVD_PASSES * tfidf.rows)),
+  );
+  // Half as many dimensions as texts, at most: with more, every text is a direction of its own.
+  const wanted = Math.min(TEXT_DIMS, Math.max(FEWEST_DIMS, Math.floor(tfidf.rows / 2)));
+  const { vectors, rank } = await randomizedSvd(operator, wanted, rng.derive('svd'));
   const columns = kept.length + 1;
   const table = new Float16Array(columns * rank);
   for (let t = 0; t < columns; t++) for (let r = 0; r < rank; r++) table[t * rank + r] = vectors[r * columns + t];
@@ -128,24 +137,4 @@ function weigh(documents: readonly TermCounts[], rowOf: Int32Array, idf: Float32
     indptr[i + 1] = at;
   });
   return { rows: documents.length, columns: idf.length, indptr, indices, data };
-}
-
-/** Sparse products for the SVD. Gives way to other work, and to cancelling, every few hundred rows. */
-function sparseOperator(m: SparseMatrix, watch: FitWatch): Operator {
-  const passes = 3;
-  let pass = 0;
-  return {
-    rows: m.rows,
-    columns: m.columns,
-    async gramTimes(block, width) {
-      const result = new Float64Array(m.columns * width);
-      const scratch = new Float64Array(width);
-      for (let i = 0; i < m.rows; i++) {
-        if (i % 128 === 0) await watch.report('text', (pass + i / m.rows) / passes);
-        addGramRow(m.indices, m.data, m.indptr[i], m.indptr[i + 1], block, width, result, scratch);
-      }
-      pass++;
-      return result;
-    },
-  };
 }

@@ -1,21 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { createRng } from '../../main/domain/rng.ts';
-import { addGramRow, gram, type Operator, randomizedSvd, symmetricEigen } from '../../main/inference/decompose.ts';
+import { gram, randomizedSvd, rowOperator, symmetricEigen } from '../../main/inference/decompose.ts';
 
-function dense(rows: number, columns: number, data: Float64Array): Operator {
-  return {
-    rows,
-    columns,
-    gramTimes(block, width) {
-      const result = new Float64Array(columns * width);
-      const scratch = new Float64Array(width);
-      for (let i = 0; i < rows; i++) {
-        addGramRow(null, data.subarray(i * columns, (i + 1) * columns), 0, columns, block, width, result, scratch);
-      }
-      return result;
-    },
-  };
-}
+const dense = (rows: number, columns: number, values: Float64Array) =>
+  rowOperator(rows, columns, (i) => ({ columns: null, values, from: i * columns, to: (i + 1) * columns }));
 
 describe('symmetricEigen', () => {
   it('gives the eigenvalues and vectors worked by hand', () => {

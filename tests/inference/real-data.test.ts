@@ -34,11 +34,11 @@ async function fitAndEmbed(items: Part[][]) {
 }
 
 describe.skipIf(!existsSync(XRAYS))('chest X-rays', () => {
-  it('lie nearer to their own kind than chance, in an encoder made from 60 of them', async () => {
+  it('lie nearer to their own kind than chance, in an encoder made from 36 of them', async () => {
     const labels: string[] = [];
     const items = readdirSync(XRAYS).flatMap((label) =>
       readdirSync(join(XRAYS, label))
-        .slice(0, 20)
+        .slice(0, 12)
         .map((name): Part[] => {
           labels.push(label);
           const path = join(XRAYS, label, name);
@@ -52,9 +52,9 @@ describe.skipIf(!existsSync(XRAYS))('chest X-rays', () => {
 });
 
 describe.skipIf(!existsSync(ANSWERS))('medical answers', () => {
-  it('lie nearer to their own kind than chance, in an encoder made from 300 of them', async () => {
+  it('lie nearer to their own kind than chance, in an encoder made from 150 of them', async () => {
     const lines = readFileSync(ANSWERS, 'utf8').trim().split('\n');
-    const answers = Array.from({ length: 300 }, (_, i) => JSON.parse(lines[i * 25]) as { text: string; label: string });
+    const answers = Array.from({ length: 150 }, (_, i) => JSON.parse(lines[i * 50]) as { text: string; label: string });
     const items = answers.map(({ text }): Part[] => [{ kind: 'text', text, sha256: '', path: null }]);
     const { embedding, bytes } = await fitAndEmbed(items);
     expect(
