@@ -34,7 +34,7 @@ export interface SimulationInput {
   /** One curve per strategy and seed. */
   seeds: readonly number[];
   testFraction: number;
-  /** Also try the guarantee: each final model, `trials` times, on a random half of the test items as audit set against the other half. */
+  /** Also try the guarantee: each final model, `trials` times, with a random half of the test items as audit set, on the other half and everything that was left unlabelled. */
   guarantee?: { alpha: number; delta: number; trials: number };
   signal?: AbortSignal;
   onProgress?: (progress: { done: number; total: number; strategy: StrategyName; seed: number }) => void;
@@ -145,7 +145,7 @@ function split(world: World, input: SimulationInput, seed: number): { pool: numb
   return { pool: all.filter((i) => part[i] === 0), test: all.filter((i) => part[i] === 1) };
 }
 
-/** One curve; returns the final probabilities of the test items. */
+/** One curve; returns the final probabilities of every item, and the items left unlabelled. */
 async function replay(
   world: World,
   input: SimulationInput,
@@ -154,28 +154,28 @@ async function replay(
   pool: number[],
   test: number[],
   report: (point: CurvePoint) => void,
-): Promise<Matrix> {
+): Promise<{ probabilities: Matrix; open: number[] }> {
   const { task, classCount, signal } = input;
   const rng = createRng(seed).derive('rounds');
-  const testEmbedding = takeRows(world.embedding, test);
   const testLabels = test.map((i) => world.labels[i]);
   const budget = Math.min(input.budget, pool.length);
   const labelled: number[] = [];
   let open = pool;
   let fit: HeadFit | null = null;
+  let probabilities: Matrix | undefined;
   for (;;) {
     signal?.throwIfAborted();
     const first = labelled.length === 0;
     const wanted = Math.min(first ? input.start : input.batch, budget - labelled.length);
     // Without a model only typicality (or chance) can choose.
-    const chosenBy = strategy === 'random' || fit !== null ? strategy : 'typicality';
+    const chosenBy = strategy === 'random' || probabilities ? strategy : 'typicality';
     const picks = select(chosenBy, {
       candidates: open,
       labelled,
       batch: wanted,
       seed: rng.int(2 ** 31),
       task,
-      probabilities: fit ? await predictPool(fit.head, world.embedding, { signal }) : undefined,
+      probabilities,
       reduced: world.reduced,
       duplicates: world.duplicates,
       groups: world.groups,
@@ -185,12 +185,11 @@ async function replay(
     labelled.push(...asked);
     open = open.filter((i) => !asked.has(i));
     fit = await refit(world, input, labelled, seed);
-    const probabilities = fit
-      ? await predictPool(fit.head, testEmbedding)
-      : classShares(world, labelled, classCount, test.length);
-    const { accuracy, macroF1, ece } = evaluate(probabilities, testLabels, task);
+    probabilities = fit ? await predictPool(fit.head, world.embedding, { signal }) : undefined;
+    const known = probabilities ?? classShares(world, labelled, classCount);
+    const { accuracy, macroF1, ece } = evaluate(takeRows(known, test), testLabels, task);
     report({ labels: labelled.length, accuracy: accuracy.value, macroF1, ece });
-    if (labelled.length >= budget || picks.length === 0) return probabilities;
+    if (labelled.length >= budget || picks.length === 0) return { probabilities: known, open };
     // Lets a cancel message in: a round is synchronous work otherwise.
     await new Promise((resolve) => setImmediate(resolve));
   }
@@ -221,7 +220,8 @@ function soFar(world: World, labelled: number[], classCount: number, fit: HeadFi
 }
 
 /** What is known without a head: the class shares so far. */
-function classShares(world: World, labelled: number[], classCount: number, rows: number): Matrix {
+function classShares(world: World, labelled: number[], classCount: number): Matrix {
+  const rows = world.labels.length;
   const result = matrix(rows, classCount);
   for (const i of labelled) for (const j of world.labels[i]) result.data[j] += 1 / labelled.length;
   for (let i = 1; i < rows; i++) result.data.copyWithin(i * classCount, 0, classCount);
@@ -231,21 +231,17 @@ function classShares(world: World, labelled: number[], classCount: number, rows:
 function tryGuarantee(
   world: World,
   input: SimulationInput,
-  probabilities: Matrix,
+  final: { probabilities: Matrix; open: number[] },
   test: number[],
   rng: Rng,
   tally: { trials: number; violations: number; settled: number },
 ): void {
   const { alpha, delta, trials } = input.guarantee!;
-  const { confidence, correct } = suggestions(
-    probabilities,
-    test.map((i) => world.labels[i]),
-    input.task,
-  );
+  const { confidence, correct } = suggestions(final.probabilities, world.labels, input.task);
   for (let trial = 0; trial < trials; trial++) {
-    const order = rng.sample(test.length, test.length);
+    const order = rng.sample(test.length, test.length).map((i) => test[i]);
     const audit = order.slice(0, Math.floor(test.length / 2));
-    const rest = order.slice(audit.length);
+    const rest = [...order.slice(audit.length), ...final.open];
     const { threshold } = findGuarantee({
       auditConfidence: audit.map((i) => confidence[i]),
       auditCorrect: audit.map((i) => correct[i]),
