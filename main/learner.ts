@@ -37,6 +37,7 @@ import {
 import {
   decidePromotion,
   measure,
+  poolPrior,
   predictPool,
   readHead,
   simulate,
@@ -44,6 +45,7 @@ import {
   trainVersion,
   type Head,
   type LabelledItem,
+  type PoolPrior,
   type VersionCard,
 } from './training/index.ts';
 
@@ -68,6 +70,8 @@ export class Learner {
   /** Heads by version. */
   readonly #heads = new Map<number, Head>();
   #predicted: { version: number; rows: number; encoder: string; probabilities: Matrix } | null = null;
+
+  #prior: { encoder: string; rows: number; prior: PoolPrior } | null = null;
 
   constructor(dir: string) {
     this.#reader = openReader(dir);
@@ -165,6 +169,16 @@ export class Learner {
     return head;
   }
 
+  /** What the pool says before any label; the same while the pool stays the same. */
+  async #priorOf(rows: PoolRows, space: Space): Promise<PoolPrior> {
+    if (this.#prior?.encoder !== space.encoder || this.#prior.rows !== rows.count) {
+      const present = all(rows.count).filter((i) => space.present[i] === 1);
+      const prior = await poolPrior(takeRows(space.embedding, present), this.#reader.facts.seed);
+      this.#prior = { encoder: space.encoder, rows: rows.count, prior };
+    }
+    return this.#prior.prior;
+  }
+
   async train(seed: number, report: Report, signal?: AbortSignal): Promise<Trained> {
     const rows = this.#reader.items.poolRows();
     const space = this.#spaceFor(rows);
@@ -179,6 +193,7 @@ export class Learner {
       audit,
       schema,
       encoder: this.#reader.blobs.read(space.encoder),
+      prior: await this.#priorOf(rows, space),
       seed,
       signal,
     });

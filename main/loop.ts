@@ -103,11 +103,29 @@ export class Loop {
     if (['encode', 'train', 'queue'].some((kind) => jobs.isActive(kind as JobData['kind']))) return;
     const counts = store.counts();
     if (counts.items === 0) return;
+    if (store.queue.remaining() === 0 && store.versions.encoders().length === 0) this.#askAtRandom(counts.items);
     if (this.#mustEncode(counts.items)) {
       // While an import runs, the pool is not fitted on its first few hundred items again and again.
       if (!jobs.isActive('import') || store.versions.encoders().length === 0) this.#chain(this.startEncode());
     } else if (this.canTrain() && this.labelsSinceTraining() >= this.trainAfter()) this.#chain(this.startTraining());
     else if (store.queue.remaining() < Math.min(REFILL_BELOW, this.#openItems())) this.#chain(this.startQueue());
+  }
+
+  /** Something to label from the first second on: a random draw, until the pool has been looked at. Roles are drawn at random already, so the audit set keeps its share. */
+  #askAtRandom(items: number): void {
+    const { store, changed } = this.#parts;
+    const seed = this.#seed('first items');
+    const rng = createRng(seed);
+    const drafts = rng.sample(items, Math.min(items, BATCH)).flatMap((before): QueueDraft[] => {
+      const [record] = store.items.list({ after: before, limit: 1 });
+      if (record?.state !== 'open') return [];
+      const code = record.role === 'audit' ? 'audit' : 'random';
+      return [
+        { item: record.id, score: 0, strategy: code, modelVersion: null, seed, why: { code, distribution: null } },
+      ];
+    });
+    store.queue.replace(drafts, { keepFirst: 0 });
+    changed('queue');
   }
 
   #openItems(): number {

@@ -28,7 +28,8 @@ export function toWire(error: unknown): unknown {
     return new ORPCError(ENGINE_ERROR, { status: 422, message: invalid.message, data: invalid.toJSON() });
   }
   const isCancelled = error instanceof Error && error.name === 'AbortError';
-  if (!isCancelled) process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  if (!isCancelled)
+    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   return error;
 }
 
