@@ -2,7 +2,7 @@
  * What a table's columns are, as the person chose it, and names out of paths: pure
  * functions of the import steps.
  */
-import type { ImportOptionsData } from '../../main/api.ts';
+import type { ImportOptionsData, PreviewData } from '../../main/api.ts';
 
 export const ROLES = ['ignore', 'text', 'image', 'numbers', 'id', 'group', 'label'] as const;
 export type Role = (typeof ROLES)[number];
@@ -14,6 +14,25 @@ export function baseName(path: string): string {
       .replace(/[/\\]+$/, '')
       .split(/[/\\]/)
       .at(-1) ?? ''
+  );
+}
+
+/**
+ * What each column starts as: the engine's guess; else what the rows it read show it took
+ * the column for: a measurement, or the text.
+ */
+export function rolesOf({ columns, rows }: PreviewData): Record<string, Role> {
+  const parts = rows.flatMap((row) => row.parts);
+  const measured = new Set(parts.flatMap((part) => (part.kind === 'numbers' ? Object.keys(part.values) : [])));
+  const texts = parts.flatMap((part) => (part.kind === 'text' ? [part.text.trim()] : []));
+  const isText = (sample: string) =>
+    texts.some((text) => sample !== '' && text.startsWith(sample.replace(/…$/, '').trim()));
+  const seen = (column: PreviewData['columns'][number]): Role => {
+    if (measured.has(column.name)) return 'numbers';
+    return column.samples.some(isText) ? 'text' : 'ignore';
+  };
+  return Object.fromEntries(
+    columns.map((column) => [column.name, ROLES.find((r) => r === column.guess) ?? seen(column)]),
   );
 }
 

@@ -6,7 +6,7 @@
 import type { ImportOptionsData, PreviewData } from '../../main/api.ts';
 import { Trouble, type Api } from '../engine.ts';
 import type { Desk } from './desk.svelte.ts';
-import { baseName, mappingOf, ROLES, type Role } from './mapping.ts';
+import { baseName, mappingOf, rolesOf, type Role } from './mapping.ts';
 
 export type Listing = Awaited<ReturnType<Api['desk']['browse']>>;
 export type Step = 'home' | 'source' | 'preview' | 'project';
@@ -35,6 +35,12 @@ export class Wizard {
         .filter((name) => name !== ''),
     ),
   ]);
+  /** A table of which nothing is taken cannot be imported. */
+  takesSomething = $derived(
+    this.preview === null ||
+      this.preview.columns.length === 0 ||
+      Object.values(this.roles).some((role) => ['text', 'image', 'numbers'].includes(role)),
+  );
   readonly #desk: Desk;
   #typedDir = false;
 
@@ -87,11 +93,7 @@ export class Wizard {
       const preview = await this.#desk.engine.call((api) =>
         api.imports.preview(remap ? options : { ...options, mapping: {} }),
       );
-      if (!remap) {
-        this.roles = Object.fromEntries(
-          preview.columns.map(({ name, guess }) => [name, ROLES.find((r) => r === guess) ?? 'ignore']),
-        );
-      }
+      if (!remap) this.roles = rolesOf(preview);
       this.preview = preview;
       this.step = 'preview';
     });

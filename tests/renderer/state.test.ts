@@ -1,6 +1,6 @@
 /** The window's own rules, without a browser: time, queue order, undo chains, mappings. */
 import { describe, expect, test } from 'vitest';
-import { baseName, mappingOf } from '../../renderer/state/mapping.ts';
+import { baseName, mappingOf, rolesOf } from '../../renderer/state/mapping.ts';
 import { Answered, mergeQueue, rootOf } from '../../renderer/state/queue-order.ts';
 import { Stopwatch } from '../../renderer/state/stopwatch.ts';
 
@@ -97,6 +97,22 @@ describe('The import steps', () => {
       label: 'e',
     });
     expect(mappingOf({})).toEqual({});
+  });
+
+  test('start from the guesses, and from what was read as a measurement', () => {
+    const column = (name: string, guess: string | null) => ({ name, guess, samples: [] });
+    const columns = [column('report', 'text'), column('age', null), column('note', null), column('odd', 'unheard-of')];
+    columns.push({ name: 'story', guess: null, samples: ['A cough for…'] });
+    const text = { kind: 'text' as const, text: ' A cough for four days.', path: null };
+    const parts = [{ kind: 'numbers' as const, values: { age: 61 } }, text];
+    const row = { name: '1', source: 't.csv:2', group: null, label: null, parts };
+    expect(rolesOf({ kind: 'table', columns, rows: [row], labels: [], problems: [] })).toEqual({
+      report: 'text',
+      age: 'numbers',
+      note: 'ignore',
+      story: 'text',
+      odd: 'ignore',
+    });
   });
 
   test('take the last name of a path, on any system', () => {
