@@ -33,7 +33,7 @@ export interface Phase {
 /** A class counts as seen from this many labels on. */
 const LABELS_PER_CLASS = 2;
 /** The cold start ends at this many labels per class whatever the rest says: some classes are too rare to be met by typicality. */
-const ENOUGH_PER_CLASS = 5;
+const ENOUGH_PER_CLASS = 3;
 
 /** Chooses the phase from the labels so far; null means nothing is labelled yet. */
 export function choosePhase(soFar: LabelsSoFar | null): Phase {
@@ -53,11 +53,11 @@ export function choosePhase(soFar: LabelsSoFar | null): Phase {
     majority,
   };
   if (tested === 0) return { strategy: 'typicality', code: 'no-model', ...numbers };
-  if (labels >= ENOUGH_PER_CLASS * counts.length)
-    return { strategy: 'margin-diverse', code: 'enough-labels', ...numbers };
-  if (!better) return { strategy: 'typicality', code: 'not-better-than-majority', ...numbers };
   // Waiting for every class would wait for the rarest: half of them is enough to have something to tell apart.
-  if (classesSeen < Math.max(2, Math.ceil(counts.length / 2)))
-    return { strategy: 'typicality', code: 'classes-unseen', ...numbers };
-  return { strategy: 'margin-diverse', code: 'ready', ...numbers };
+  const seen = classesSeen >= Math.max(2, Math.ceil(counts.length / 2));
+  if (better && seen) return { strategy: 'margin-diverse', code: 'ready', ...numbers };
+  if (labels >= ENOUGH_PER_CLASS * counts.length) {
+    return { strategy: 'margin-diverse', code: 'enough-labels', ...numbers };
+  }
+  return { strategy: 'typicality', code: better ? 'classes-unseen' : 'not-better-than-majority', ...numbers };
 }
