@@ -44,6 +44,8 @@ export async function serveDesk(dir: string | null, env: NodeJS.ProcessEnv = {})
   const address = await new Promise<string>((resolve, reject) => {
     child.stdout.on('data', (data: Buffer) => {
       output += data.toString();
+      if (output.includes('\n') && !output.includes('"address"'))
+        reject(new Error(`The host did not start: ${output}`));
       if (output.includes('\n'))
         resolve((JSON.parse(output.slice(0, output.indexOf('\n'))) as { address: string }).address);
     });
@@ -68,16 +70,26 @@ export async function serveDesk(dir: string | null, env: NodeJS.ProcessEnv = {})
 }
 
 async function connect(address: string): Promise<{ client: DeskClient; cookie: string; close(): void }> {
-  const { origin, hash, host } = new URL(address);
+  const { origin, hash } = new URL(address);
   const token = hash.replace('#token=', '');
   const session = await fetch(`${origin}/session`, { method: 'POST', headers: { Authorization: `Bearer ${token}` } });
   if (session.status !== 204) throw new Error(`No session: ${session.status} ${await session.text()}`);
   const cookie = (session.headers.get('set-cookie') ?? '').split(';')[0];
-  const socket = new WebSocket(`ws://${host}/rpc`, ['marginalia'], { headers: { Cookie: cookie, Origin: origin } });
+  return { ...(await connectWithCookie(origin, cookie)), cookie };
+}
+
+/** A second connection beside a browser's, with its cookie. */
+export async function connectWithCookie(
+  origin: string,
+  cookie: string,
+): Promise<{ client: DeskClient; close(): void }> {
+  const socket = new WebSocket(`${origin.replace('http', 'ws')}/rpc`, ['marginalia'], {
+    headers: { Cookie: cookie, Origin: origin },
+  });
   socket.on('error', () => socket.terminate());
   await once(socket, 'open');
   const client = createORPCClient<DeskClient>(new RPCLink({ websocket: socket as unknown as globalThis.WebSocket }));
-  return { client, cookie, close: () => socket.terminate() };
+  return { client, close: () => socket.terminate() };
 }
 
 /** Runs one command of the command line to its end. */
