@@ -153,12 +153,12 @@ function layout(input: TensorInfo): { channels: Dim; height: Dim; width: Dim; la
   return last ? { channels: c, height: a, width: b, last } : { channels: a, height: b, width: c, last };
 }
 
-const TOKEN_INPUTS = ['input_ids', 'attention_mask', 'token_type_ids'];
+const TOKEN_INPUTS = new Set(['input_ids', 'attention_mask', 'token_type_ids']);
 
 function tokensPreparation(model: OnnxModel, told: ImportedText): TokensPreparation {
   const names = model.inputs.map((input) => input.name);
   const wrong = model.inputs.find(
-    (i) => !TOKEN_INPUTS.includes(i.name) || (i.dtype !== 'int64' && i.dtype !== 'int32'),
+    (i) => !TOKEN_INPUTS.has(i.name) || (i.dtype !== 'int64' && i.dtype !== 'int32'),
   );
   if (!names.includes('input_ids') || wrong) {
     throw invalid(
