@@ -28,7 +28,11 @@ const os = implement(computeContract).use(sendErrorsWhole as never);
 const router = os.router({
   hello: os.hello.handler(() => ({ pid: process.pid })),
   preview: os.preview.handler(async ({ input }) => {
-    const found = await preview(input.sources, optionsOf(input));
+    let found = await preview(input.sources, optionsOf(input));
+    // Files that lie in no class folders are not a problem when it was only asked whether they do.
+    if (input.labelsFromFolders && found.folders.length === 0) {
+      found = await preview(input.sources, optionsOf({ ...input, labelsFromFolders: false }));
+    }
     const labels = found.columns.find(
       (column) => column.name === (input.mapping.label ?? found.mapping.label) || column.guess === 'label',
     )?.samples;

@@ -308,10 +308,15 @@ export class Loop {
     return open;
   }
 
+  /** Whether every item is embedded. */
+  isReady(): boolean {
+    return this.#embeddedItems === this.#parts.store.counts().items;
+  }
+
   /** Waits until everything is embedded. */
   async ready(): Promise<void> {
-    const { jobs, store } = this.#parts;
-    if (this.#embeddedItems === store.counts().items) return;
+    const { jobs } = this.#parts;
+    if (this.isReady()) return;
     const job = await jobs.start('encode', {}, async (control) => {
       await this.#ensureEncoded(control);
       return {};

@@ -259,6 +259,9 @@ export class Project {
   }
 
   async similar(id: ItemId, count: number): Promise<{ similarity: number; view: ItemViewData }[]> {
+    const labelled = this.#store.counts();
+    // Nothing to look for yet; and the question would wait until the encoder is made.
+    if (labelled.pool.labelled + labelled.audit.labelled === 0 || !this.#loop.isReady()) return [];
     const found = await this.#compute.call((compute, call) =>
       compute.similar({ item: this.#record(id).id, count }, call),
     );
