@@ -1,13 +1,12 @@
 /**
- * The audit draw, and the guarantee that rests on it: the largest set of pool items, taken from the most confident down, whose
- * suggested labels are wrong at most a share `alpha` of the time, with probability at
- * least 1 − `delta` over the drawing of the audit set (Learn then Test, Angelopoulos et
- * al. 2021: fixed-sequence testing over descending confidence thresholds).
- *
+ * The audit draw, and the guarantee that rests on it: the largest set of pool items, taken
+ * from the most confident down, whose suggested labels are wrong at most a share `alpha`
+ * of the time, with probability at least 1 − `delta` over the drawing of the audit set
+ * (Learn then Test, Angelopoulos et al. 2021: fixed-sequence testing of thresholds).
  * Thresholds come from the confidences of audit and pool together, never from which audit
- * answers were right. Each is tested twice, exactly: a binomial tail for the error rate of
- * items like these, and a hypergeometric one for the very items that lie in this pool.
- * It holds for items drawn like the audit set; drift or a changed model voids it.
+ * answers were right. Each is tested twice, exactly: by a binomial tail for items like
+ * these, and by a hypergeometric one for the very items that lie in this pool.
+ * It holds for independent items drawn like the audit set; drift or a new model voids it.
  */
 import { EngineError, assert } from '../domain/errors.ts';
 import { hashString } from '../domain/rng.ts';

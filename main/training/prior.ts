@@ -7,6 +7,7 @@
  * one product with a sample of the pool.
  */
 import { createHash } from 'node:crypto';
+import { assert } from '../domain/errors.ts';
 import { matrix, type Matrix } from '../domain/matrix.ts';
 import { createRng } from '../domain/rng.ts';
 import { multiply } from './products.ts';
@@ -25,9 +26,10 @@ const WIDEST_FACTOR = 512;
 const SAMPLE_FACTOR = 20_000;
 const SAMPLE_ROWS = 1_500;
 
-/** The prior of a pool's embeddings `[n, d]`; on a random sample where the pool is large. The same pool and seed give the same prior. An empty pool gives one that changes nothing but leaves no direction: use at least two items. */
+/** The prior of a pool's embeddings `[n, d]`; on a random sample where the pool is large. The same pool and seed give the same prior. An empty pool is a bug and asserts. */
 export async function poolPrior(pool: Matrix, seed: number): Promise<PoolPrior> {
   const { columns: d, data } = pool;
+  assert(pool.rows > 0, 'a pool with items', pool.rows);
   const factor = d <= WIDEST_FACTOR;
   const size = Math.min(pool.rows, factor ? SAMPLE_FACTOR : SAMPLE_ROWS);
   const rows = createRng(seed)

@@ -61,7 +61,10 @@ describe('the guarantee', () => {
     const rng = createRng(11);
     const draw = (n: number) => {
       const confidence = range(n, () => 0.5 + 0.5 * rng.next());
-      return { confidence, correct: confidence.map((c) => Number(rng.next() < Math.min(1, 0.6 + 0.8 * Math.sqrt(c - 0.5)))) };
+      return {
+        confidence,
+        correct: confidence.map((c) => Number(rng.next() < Math.min(1, 0.6 + 0.8 * Math.sqrt(c - 0.5)))),
+      };
     };
     let violations = 0;
     let settled = 0;
