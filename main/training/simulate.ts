@@ -68,9 +68,10 @@ export interface Simulation {
   guarantee?: SimulatedGuarantee;
 }
 
-/** Runs the simulation. Errors: `oracle-missing` where fewer than two labelled items are on either side; cancelling rejects with the signal's reason. */
+/** Runs the simulation. Errors: `oracle-missing` where too few items have a recorded label for a pool and a test side; cancelling rejects with the signal's reason. */
 export async function simulate(input: SimulationInput): Promise<Simulation> {
   const usable = input.labels.flatMap((classes, i) => (classes === null ? [] : [i]));
+  if (usable.length === 0) throw oracleMissing(0);
   const restricted = restrict(input, usable);
   const world: World = { ...restricted, prior: await poolPrior(restricted.embedding, 0) };
   const curves: Curve[] = [];
@@ -80,14 +81,7 @@ export async function simulate(input: SimulationInput): Promise<Simulation> {
   let done = 0;
   for (const seed of input.seeds) {
     const { pool, test } = split(world, input, seed);
-    if (pool.length < 2 || test.length < 1) {
-      throw new EngineError(
-        'oracle-missing',
-        `A simulation needs recorded labels; ${usable.length} items have one.`,
-        'Import the items with their labels and “--labels oracle”.',
-        { labelled: usable.length },
-      );
-    }
+    if (pool.length < 2 || test.length < 1) throw oracleMissing(usable.length);
     for (const strategy of input.strategies) {
       const points: CurvePoint[] = [];
       const final = await replay(world, input, strategy, seed, pool, test, (point) => {
@@ -111,6 +105,15 @@ export async function simulate(input: SimulationInput): Promise<Simulation> {
     settledFraction: tally.settled / trials,
   };
   return { curves, guarantee };
+}
+
+function oracleMissing(labelled: number): EngineError {
+  return new EngineError(
+    'oracle-missing',
+    `A simulation needs recorded labels; ${labelled} items have one.`,
+    'Import the items with their labels and “--labels oracle”.',
+    { labelled },
+  );
 }
 
 /** The input without the items that have no recorded label. */
