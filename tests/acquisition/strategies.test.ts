@@ -5,6 +5,7 @@ import {
   kMeans,
   select,
   STRATEGIES,
+  strategyNamed,
   uncertainty,
   type SelectionInput,
   type StrategyName,
@@ -119,6 +120,15 @@ describe.each(names)('the strategy %s', (name) => {
         .sort(),
     ).toEqual([4, 50, 9]);
     expect(select(name, inputOf(6, { candidates: [] }))).toEqual([]);
+  });
+});
+
+describe('a strategy named by a person', () => {
+  it('is found, and an unknown one is answered with the list', () => {
+    for (const name of names) expect(strategyNamed(name)).toBe(name);
+    expect(() => strategyNamed('toString')).toThrowError(
+      expect.objectContaining({ code: 'usage', hint: expect.stringContaining('margin-diverse') }),
+    );
   });
 });
 
