@@ -4,7 +4,7 @@
  * never as nothing.
  */
 import type { AnnotationData, ItemViewData, JobData, QueueEntry, VersionData } from '../main/api.ts';
-import { count, percent, probability } from './format.ts';
+import { count, probability } from './format.ts';
 import { m } from './paraglide/messages.js';
 import { getLocale } from './paraglide/runtime.js';
 import type { Role } from './state/mapping.ts';
@@ -58,8 +58,9 @@ export function reason(entry: QueueEntry): { title: string; detail: string } {
   } else if (why.contenders?.length === 1 && why.code !== 'audit') {
     detail.push(m.why_best({ name: names[0], p: probability(why.contenders[0].probability) }));
   }
-  if (why.shareCloser !== undefined && why.code !== 'audit')
-    detail.push(m.why_share({ share: percent(why.shareCloser) }));
+  if (why.shareCloser !== undefined && why.code !== 'audit') {
+    detail.push(why.shareCloser === 0 ? m.why_share_none() : m.why_share({ share: probability(why.shareCloser) }));
+  }
   const explained = named(`why_${why.code}_detail`)?.();
   if (explained) detail.push(explained);
   return { title, detail: sentences(detail) };

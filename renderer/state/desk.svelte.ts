@@ -25,6 +25,8 @@ export class Desk {
   readonly #watchers: { kinds: readonly Kind[]; run: () => void }[] = [];
   #due = new Set<Kind>();
   #scheduled = false;
+  #refetching = false;
+  #again = false;
 
   constructor() {
     this.engine = new Engine({
@@ -64,10 +66,20 @@ export class Desk {
     this.trouble = null;
   }
 
+  /** The status; while one is on its way, at most one more is asked for after it. */
   async refetch(): Promise<void> {
     if (this.place?.project == null) return;
+    if (this.#refetching) {
+      this.#again = true;
+      return;
+    }
+    this.#refetching = true;
     const status = await this.try((api) => api.status());
+    this.#refetching = false;
     if (status) this.status = status;
+    if (!this.#again) return;
+    this.#again = false;
+    await this.refetch();
   }
 
   /** After another project was opened: forgets what was shown and fetches everything. */
