@@ -4,7 +4,7 @@
  * is written to disk.
  */
 import { EngineError } from './domain/errors.ts';
-import { openPixels } from './ingest/index.ts';
+import { openPixels } from './imaging/index.ts';
 
 /** `body` is a path to stream, or the bytes themselves. */
 export interface Pixels {

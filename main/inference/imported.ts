@@ -157,9 +157,7 @@ const TOKEN_INPUTS = new Set(['input_ids', 'attention_mask', 'token_type_ids']);
 
 function tokensPreparation(model: OnnxModel, told: ImportedText): TokensPreparation {
   const names = model.inputs.map((input) => input.name);
-  const wrong = model.inputs.find(
-    (i) => !TOKEN_INPUTS.has(i.name) || (i.dtype !== 'int64' && i.dtype !== 'int32'),
-  );
+  const wrong = model.inputs.find((i) => !TOKEN_INPUTS.has(i.name) || (i.dtype !== 'int64' && i.dtype !== 'int32'));
   if (!names.includes('input_ids') || wrong) {
     throw invalid(
       `A text encoder takes input_ids, attention_mask and token_type_ids as integers; this model has ${describe(model.inputs)}.`,

@@ -22,7 +22,7 @@ export {
   type TermsPreparation,
   type TokensPreparation,
 } from './block.ts';
-export { decodePixels, PIXEL_LIMIT, type PixelShape } from './pixels.ts';
+export { decodePixels, type PixelShape } from './pixels.ts';
 export { countTerms, type TermCounts } from './ngrams.ts';
 export { type SparseMatrix } from './text-block.ts';
 export {

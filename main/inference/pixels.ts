@@ -4,13 +4,8 @@
  * more than 8 bits are stretched from their darkest to their brightest value, because a
  * 12-bit scan in a 16-bit file would otherwise be black. The original is only read.
  */
-import { open, readFile } from 'node:fs/promises';
-import sharp, { type Sharp } from 'sharp';
-import { EngineError } from '../domain/errors.ts';
-import { decodeBitmap, isBitmap } from './bitmap.ts';
-
-/** Pixels that decoding may touch at most: 16,384². A file that claims more is refused before decoding. */
-export const PIXEL_LIMIT = 2 ** 28;
+import type { Sharp } from 'sharp';
+import { decodeError, openImage } from '../imaging/index.ts';
 
 export interface PixelShape {
   side: number;
@@ -20,32 +15,24 @@ export interface PixelShape {
   fit: 'fill' | 'cover';
 }
 
-sharp.cache(false);
-
-/** Decodes one image: `channels` planes of `side × side`. Errors, all naming the path: `source-missing`, `source-unreadable`, `file-empty`, `file-damaged`, `image-too-large`. */
+/** Decodes one image: `channels` planes of `side × side`. Errors, all naming the path: `source-unreadable`, `file-empty`, `file-damaged`, `file-unsupported`, `image-too-large`. */
 export async function decodePixels(path: string, shape: PixelShape): Promise<Float32Array<ArrayBuffer>> {
+  const opened = await openImage(path);
+  const { deep, hasAlpha } = opened.header;
   try {
-    return await decode(path, shape);
+    const upright = opened.pixels();
+    return await planesOf(hasAlpha ? upright.flatten({ background: '#000' }) : upright, deep, shape);
   } catch (cause) {
-    throw await explain(path, cause);
+    throw decodeError(path, cause);
   }
 }
 
-async function decode(path: string, { side, channels, fit }: PixelShape): Promise<Float32Array<ArrayBuffer>> {
-  const options = { limitInputPixels: PIXEL_LIMIT, failOn: 'error', pages: 1 } as const;
-  let image: Sharp;
-  if (path.toLowerCase().endsWith('.bmp') || path.toLowerCase().endsWith('.dib')) {
-    const bytes = await readFile(path);
-    if (isBitmap(bytes)) {
-      const { width, height, data } = decodeBitmap(bytes, PIXEL_LIMIT);
-      image = sharp(data, { ...options, raw: { width, height, channels: 3 } });
-    } else image = sharp(bytes, options);
-  } else image = sharp(path, options);
-  const { depth, hasAlpha } = await image.metadata();
-  const deep = depth !== 'uchar' && depth !== undefined;
-  image = image.autoOrient();
-  if (hasAlpha) image = image.flatten({ background: '#000' });
-  image = image.resize(side, side, { fit, kernel: 'cubic' });
+async function planesOf(
+  upright: Sharp,
+  deep: boolean,
+  { side, channels, fit }: PixelShape,
+): Promise<Float32Array<ArrayBuffer>> {
+  const image = upright.resize(side, side, { fit, kernel: 'cubic' });
   const colours = channels === 1 ? (deep ? 'grey16' : 'b-w') : deep ? 'rgb16' : 'srgb';
   const { data, info } = await image
     .toColourspace(colours)
@@ -71,63 +58,4 @@ function stretch(planes: Float32Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
   const factor = high > low ? 255 / (high - low) : 0;
   for (let i = 0; i < planes.length; i++) planes[i] = (planes[i] - low) * factor;
   return planes;
-}
-
-async function explain(path: string, cause: unknown): Promise<EngineError> {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  const context = { path };
-  const state = await stateOf(path);
-  if (state === 'missing') {
-    return new EngineError(
-      'source-missing',
-      `The image ${path} is not there any more.`,
-      'Put the file back where it was, or import it again from its new place.',
-      context,
-      cause,
-    );
-  }
-  if (state === 'unreadable') {
-    return new EngineError(
-      'source-unreadable',
-      `The image ${path} may not be read by this user.`,
-      'Give yourself the right to read the file, or copy it to a place where you have it.',
-      context,
-      cause,
-    );
-  }
-  if (state === 'empty') {
-    return new EngineError(
-      'file-empty',
-      `The image ${path} has no content.`,
-      'Copy the file again from where it came from.',
-      context,
-      cause,
-    );
-  }
-  if (/pixel limit|exceeds/i.test(reason)) {
-    return new EngineError(
-      'image-too-large',
-      `The image ${path} has more than ${PIXEL_LIMIT.toLocaleString('en')} pixels.`,
-      'Cut the image into tiles, or save a smaller copy of it, and import that.',
-      context,
-      cause,
-    );
-  }
-  return new EngineError(
-    'file-damaged',
-    `The image ${path} cannot be read: ${reason.split('\n')[0]}`,
-    'Open the file in an image viewer; if it is damaged there too, copy it again from where it came from.',
-    context,
-    cause,
-  );
-}
-
-async function stateOf(path: string): Promise<'missing' | 'unreadable' | 'empty' | 'there'> {
-  try {
-    await using file = await open(path);
-    return (await file.stat()).size === 0 ? 'empty' : 'there';
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    return code === 'ENOENT' || code === 'ENOTDIR' ? 'missing' : 'unreadable';
-  }
 }

@@ -16,7 +16,6 @@ export { preview } from './preview.ts';
 export type { Preview, PreviewColumn } from './preview.ts';
 
 /** An image file as a sharp pipeline, upright, bitmaps included: the one way to pixels. */
-export { openPixels } from './pixels.ts';
 
 /** Perceptual code of 32 × 32 grey pixels. */
 export { FINGERPRINT_SIDE, fingerprintImage } from './fingerprint-image.ts';

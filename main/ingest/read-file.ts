@@ -9,7 +9,7 @@ import { open, readFile } from 'node:fs/promises';
 import { EngineError } from '../domain/errors.ts';
 import type { Fingerprint, ImagePart, TextPart } from '../domain/item.ts';
 import { FINGERPRINT_SIDE, fingerprintImage } from './fingerprint-image.ts';
-import { decodeError, imageFormatOf, openImage, statFile, unreadable } from './pixels.ts';
+import { decodeError, imageFormatOf, openImage, statFile, unreadable } from '../imaging/index.ts';
 import { decodeText } from './text-encoding.ts';
 
 /** Longer texts are no item that a person could read, and would not fit into memory twice. */

@@ -10,7 +10,7 @@ import type { Candidate, Fingerprint, ImportProblem, Part } from '../domain/item
 import { isMissing, numberOf } from './columns.ts';
 import type { ColumnPlan } from './columns.ts';
 import { fingerprintText } from './fingerprint-text.ts';
-import { DEFAULT_MAX_PIXELS } from './pixels.ts';
+import { DEFAULT_MAX_PIXELS } from '../imaging/index.ts';
 import { readImage, textPart } from './read-file.ts';
 import type { Cell, Row } from './table.ts';
 

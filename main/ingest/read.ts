@@ -13,7 +13,7 @@ import type { Candidate, ImportProblem } from '../domain/item.ts';
 import { planColumns } from './columns.ts';
 import type { ColumnPlan, Mapping } from './columns.ts';
 import { fingerprintText } from './fingerprint-text.ts';
-import { DEFAULT_MAX_PIXELS } from './pixels.ts';
+import { DEFAULT_MAX_PIXELS } from '../imaging/index.ts';
 import { isImageFile, readImage, readText } from './read-file.ts';
 import { readRow, rowId } from './read-row.ts';
 import type { Outcome } from './read-row.ts';

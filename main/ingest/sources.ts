@@ -9,7 +9,7 @@ import { readdir, stat, open } from 'node:fs/promises';
 import { basename, extname, join, resolve, sep } from 'node:path';
 import { EngineError } from '../domain/errors.ts';
 import type { ImportProblem } from '../domain/item.ts';
-import { imageFormatOf, unreadable } from './pixels.ts';
+import { imageFormatOf, unreadable } from '../imaging/index.ts';
 
 export type EntryKind = 'image' | 'text' | 'table';
 

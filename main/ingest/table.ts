@@ -9,7 +9,7 @@ import { basename, extname } from 'node:path';
 import { parse } from 'csv-parse/sync';
 import { EngineError } from '../domain/errors.ts';
 import { detectFileEncoding } from './text-encoding.ts';
-import { statFile, unreadable } from './pixels.ts';
+import { statFile, unreadable } from '../imaging/index.ts';
 
 /** A cell as the file has it: CSV gives strings, JSON also numbers, booleans and lists. */
 export type Cell = string | number | boolean | null | readonly unknown[] | object;

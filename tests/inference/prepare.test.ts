@@ -91,7 +91,7 @@ describe('pixels', () => {
       .png()
       .toBuffer();
     const cases: [string, string][] = [
-      [join(folder, 'absent.png'), 'source-missing'],
+      [join(folder, 'absent.png'), 'source-unreadable'],
       [file('zero.png', new Uint8Array()), 'file-empty'],
       [file('short.png', good.subarray(0, good.length - 60)), 'file-damaged'],
       [file('short.bmp', bitmap().subarray(0, 60)), 'file-damaged'],

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { ImagePart } from '../../main/domain/item.ts';
-import { openPixels } from '../../main/ingest/index.ts';
+import { openPixels } from '../../main/imaging/index.ts';
 import { DATA, FILES, folderOf, hasData, pngOf, readAll, thrownBy } from './material.ts';
 
 const file = (name: string) => readFileSync(join(FILES, name));

@@ -45,6 +45,9 @@ export interface ImageHeader {
   /** After the EXIF orientation. */
   width: number;
   height: number;
+  /** More than 8 bits per channel. */
+  deep: boolean;
+  hasAlpha: boolean;
 }
 
 /** A file's size, after checking that it is a readable, ordinary, non-empty file. Errors: `source-unreadable`, `file-unsupported`, `file-empty`. */
@@ -124,7 +127,12 @@ export async function openImage(path: string, maxPixels = DEFAULT_MAX_PIXELS): P
       const bmp = inFile(path, () => decodeBmp(whole));
       return sharp(bmp.data, { raw: { width: bmp.width, height: bmp.height, channels: 3 }, limitInputPixels: false });
     };
-    return { header: { format, width, height }, sizeBytes: stats.size, bytes: whole, pixels };
+    return {
+      header: { format, width, height, deep: false, hasAlpha: false },
+      sizeBytes: stats.size,
+      bytes: whole,
+      pixels,
+    };
   }
   const input = bytes ?? path;
   const metadata = await sharp(input, { limitInputPixels: false })
@@ -136,7 +144,13 @@ export async function openImage(path: string, maxPixels = DEFAULT_MAX_PIXELS): P
   checkSize(path, width, height, maxPixels);
   if (format === 'png') checkPngBytes(path, head, stats.size);
   const pixels = () => sharp(input, { limitInputPixels: false, failOn: 'error', sequentialRead: true }).autoOrient();
-  return { header: { format, width, height }, sizeBytes: stats.size, bytes, pixels };
+  const deep = metadata.depth !== 'uchar' && metadata.depth !== undefined;
+  return {
+    header: { format, width, height, deep, hasAlpha: metadata.hasAlpha ?? false },
+    sizeBytes: stats.size,
+    bytes,
+    pixels,
+  };
 }
 
 /** The pixels of an image file, upright, as a sharp pipeline that has not decoded anything yet. What the pipeline throws later becomes an `EngineError` through `decodeError`. Errors: as `openImage`. */
