@@ -72,6 +72,7 @@ export function dateTime(at: number): string {
   return date({ dateStyle: 'medium', timeStyle: 'short' }).format(at);
 }
 
+/** Words or values side by side. (Intl's lists of units run together in Chinese.) */
 export function list(words: readonly string[]): string {
-  return new Intl.ListFormat(getLocale(), { type: 'unit', style: 'short' }).format(words);
+  return words.join(getLocale() === 'zh-CN' ? '、' : ', ');
 }

@@ -4,7 +4,7 @@
  * never as nothing.
  */
 import type { AnnotationData, ItemViewData, JobData, QueueEntry, VersionData } from '../main/api.ts';
-import { count, probability } from './format.ts';
+import { count, list, probability } from './format.ts';
 import { m } from './paraglide/messages.js';
 import { getLocale } from './paraglide/runtime.js';
 import type { Role } from './state/mapping.ts';
@@ -74,5 +74,5 @@ export function decisionWord(version: VersionData): string {
 /** Classes as people read them; an empty answer is said. */
 export function classesWord(classes: readonly string[] | null): string {
   if (classes === null) return '';
-  return classes.length === 0 ? m.classes_none() : classes.join(', ');
+  return classes.length === 0 ? m.classes_none() : list(classes);
 }
