@@ -5,7 +5,7 @@
  */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { JobData } from '../main/api.ts';
+import type { EncoderImportData, JobData } from '../main/api.ts';
 import { EngineError } from '../main/domain/errors.ts';
 import type { Task } from '../main/domain/schema.ts';
 
@@ -94,6 +94,23 @@ function choice<T extends string>(context: CommandContext, option: string, allow
     throw new EngineError('usage', `--${option} ${value} is not known.`, `Choose one of: ${allowed.join(', ')}.`);
   }
   return value as T;
+}
+
+function encoderOptions(context: CommandContext, model: string): EncoderImportData {
+  const numbers = (option: string) => list(context, option)?.map(Number);
+  const optional = (option: string) =>
+    text(context, option) === undefined ? undefined : number(context, option, 0, (n) => n >= 1);
+  const tokenizer = text(context, 'tokenizer');
+  return {
+    model,
+    kind: choice(context, 'kind', ['image', 'text'], tokenizer === undefined ? 'image' : 'text'),
+    tokenizer: tokenizer && resolve(tokenizer),
+    maxTokens: optional('max-tokens'),
+    side: optional('side'),
+    mean: numbers('mean'),
+    std: numbers('std'),
+    output: text(context, 'output'),
+  };
 }
 
 const isShare = (n: number) => n > 0 && n < 1;
@@ -292,6 +309,48 @@ export const commands: Record<string, Command> = {
             ? `Nothing can be said at ${percent(found.alpha)} yet${found.needed === null ? '' : `: label ${found.needed} more audit items`}.`
             : `${found.settled} items are settled: at most ${percent(found.alpha)} of their labels are wrong, with probability ${percent(1 - found.delta)}.`;
         return { json: found, text: said };
+      }),
+  },
+  encoder: {
+    does: 'lists the encoders, or imports one: an ONNX file with an image or a token input',
+    positionals: ['DIR', 'MODEL?'],
+    options: {
+      kind: 'image|text',
+      tokenizer: 'F',
+      'max-tokens': 'N',
+      side: 'N',
+      mean: 'r,g,b',
+      std: 'r,g,b',
+      output: 'NAME',
+      inspect: 'flag',
+      own: 'flag',
+    },
+    run: (context) =>
+      withProject(context.positionals[0], context, async (project) => {
+        const file = context.positionals[1];
+        if (context.values.own === true) outcome(await project.useOwnEncoder().finished);
+        else if (file !== undefined) {
+          const told = encoderOptions(context, resolve(file));
+          const described = await project.inspectEncoder(told);
+          if (context.values.inspect === true) {
+            const outputs = described.outputs.map(({ name, dims }) => `  ${name} [${dims.join(', ')}]`);
+            return {
+              json: described,
+              text: [`Would use “${described.output}”, ${described.dims} wide. Its outputs:`, ...outputs].join('\n'),
+            };
+          }
+          outcome(await (await project.importEncoder(told)).finished);
+        }
+        const encoders = project.encoders();
+        return {
+          json: { encoders },
+          text: encoders
+            .map(
+              (e) =>
+                `${e.live ? '*' : ' '} ${e.version}  ${e.kind}  ${e.dims} wide  ${e.imported ? 'imported' : `made from ${e.fittedOn} items`}`,
+            )
+            .join('\n'),
+        };
       }),
   },
   versions: {

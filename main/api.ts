@@ -228,6 +228,27 @@ export const PreviewShape = v.object({
   problems: v.array(v.object({ source: v.string(), code: v.string(), message: v.string(), hint: v.string() })),
 });
 
+/** An encoder that others made, with what its publisher says about it. Files are paths on this machine. */
+export const EncoderImport = v.object({
+  model: Path,
+  kind: v.picklist(['image', 'text']),
+  /** For texts: its tokenizer.json. */
+  tokenizer: v.optional(Path),
+  maxTokens: v.optional(v.pipe(v.number(), v.integer(), v.minValue(8))),
+  /** For images: pixels of a side, where the file does not fix it; mean and deviation per channel, of values in 0–1. */
+  side: v.optional(v.pipe(v.number(), v.integer(), v.minValue(8), v.maxValue(2048))),
+  mean: v.optional(v.array(v.number())),
+  std: v.optional(v.array(v.pipe(v.number(), v.minValue(1e-6)))),
+  output: v.optional(v.string()),
+});
+
+export const EncoderOutputs = v.object({
+  outputs: v.array(v.object({ name: v.string(), dims: v.array(v.number()) })),
+  /** The one that would be used, and how wide it is. */
+  output: v.string(),
+  dims: Count,
+});
+
 export const AnnotationInput = v.object({
   item: ItemIdShape,
   act: v.picklist(['label', 'skip', 'flag', 'exclude', 'comment']),
@@ -372,6 +393,12 @@ export const contract = {
       .output(GuaranteeShape),
   },
   encoders: {
+    /** Tries a file on a tiny batch and describes its outputs; nothing is kept. */
+    inspect: oc.input(EncoderImport).output(EncoderOutputs),
+    /** Checks it likewise, keeps it, and embeds everything anew with it. */
+    import: oc.input(EncoderImport).output(v.object({ job: v.string() })),
+    /** Goes back to the encoders made from the pool. */
+    useOwn: oc.output(v.object({ job: v.string() })),
     list: oc.output(
       v.array(
         v.object({
@@ -404,6 +431,8 @@ export type AnnotationData = v.InferOutput<typeof AnnotationView>;
 export type AnnotationInputData = v.InferInput<typeof AnnotationInput>;
 export type ImportOptionsData = v.InferOutput<typeof ImportOptions>;
 export type PreviewData = v.InferOutput<typeof PreviewShape>;
+export type EncoderImportData = v.InferOutput<typeof EncoderImport>;
+export type EncoderOutputsData = v.InferOutput<typeof EncoderOutputs>;
 export type Change = v.InferOutput<typeof ChangeEvent>;
 export type GuaranteeData = v.InferOutput<typeof GuaranteeShape>;
 export type IntervalData = v.InferOutput<typeof Interval>;

@@ -8,7 +8,14 @@
  */
 import { eventIterator, oc, type } from '@orpc/contract';
 import * as v from 'valibot';
-import type { GuaranteeData, ImportOptionsData, IntervalData, PreviewData } from './api.ts';
+import type {
+  EncoderImportData,
+  EncoderOutputsData,
+  GuaranteeData,
+  ImportOptionsData,
+  IntervalData,
+  PreviewData,
+} from './api.ts';
 import type { Candidate, ImportProblem, ItemId } from './domain/item.ts';
 import type { EncoderCard } from './inference/index.ts';
 import type { Snapshot, VersionCard } from './training/index.ts';
@@ -41,12 +48,23 @@ export interface EncoderEntry {
   card: EncoderCard;
   /** How many items the pool had when it was fitted. */
   items: number;
+  /** Whether part of it was made elsewhere. */
+  imported: boolean;
 }
 
 export interface EncoderMade extends BlobWritten {
   kind: 'encoder';
   entry: EncoderEntry;
 }
+
+/** An encoder that others made, checked and wrapped; kept for the next fit. */
+export interface EncoderTaken extends BlobWritten {
+  described: EncoderOutputsData;
+  card: EncoderCard;
+}
+
+/** The project's setting `imported`: which kinds of parts use which imported encoder. */
+export type ImportedEncoders = Partial<Record<'image' | 'text', { blob: string; card: EncoderCard }>>;
 
 export interface Prepared {
   kind: 'prepared';
@@ -113,6 +131,9 @@ export const computeContract = {
   hello: oc.output(type<{ pid: number }>()),
   preview: oc.input(type<ImportOptionsData>()).output(type<PreviewData>()),
   read: oc.input(type<{ options: ImportOptionsData; after: string | null }>()).output(stream<ReadEvent>()),
+  inspectEncoder: oc.input(type<EncoderImportData>()).output(type<EncoderOutputsData>()),
+  /** Writes a blob as well. */
+  takeEncoder: oc.input(type<EncoderImportData>()).output(type<EncoderTaken>()),
   /** Fits an encoder on the pool. */
   fitEncoder: oc.input(type<{ seed: number }>()).output(stream<ProgressEvent | EncoderMade>()),
   /** Embeds what is not embedded yet with the live encoder. */

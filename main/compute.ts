@@ -8,6 +8,7 @@ import { RPCHandler } from '@orpc/server/message-port';
 import { computeContract, type ProgressEvent } from './compute-api.ts';
 import { EngineError } from './domain/errors.ts';
 import { preview, readSources } from './ingest/index.ts';
+import { describeEncoder, inspectFile } from './encoder-import.ts';
 import type { Learner, Report } from './learner.ts';
 import { parentPort, sendErrorsWhole } from './rpc.ts';
 import { partView } from './views.ts';
@@ -52,6 +53,10 @@ const router = os.router({
       yield { kind: 'batch' as const, ...batch };
     }
   }),
+  inspectEncoder: os.inspectEncoder.handler(async ({ input }) =>
+    describeEncoder((await inspectFile(input)).inspection),
+  ),
+  takeEncoder: os.takeEncoder.handler(async ({ input }) => (await learner()).takeEncoder(input)),
   fitEncoder: os.fitEncoder.handler(({ input, signal }) =>
     reporting(async (report) => (await learner()).fitEncoder(input.seed, report, signal)),
   ),

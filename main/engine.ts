@@ -135,6 +135,9 @@ export class Engine {
         guarantee: os.evidence.guarantee.handler(({ input }) => project().guarantee(input.alpha, input.delta)),
       },
       encoders: {
+        inspect: os.encoders.inspect.handler(({ input }) => project().inspectEncoder(input)),
+        import: os.encoders.import.handler(async ({ input }) => ({ job: (await project().importEncoder(input)).id })),
+        useOwn: os.encoders.useOwn.handler(() => ({ job: project().useOwnEncoder().id })),
         list: os.encoders.list.handler(() => project().encoders()),
       },
       jobs: {

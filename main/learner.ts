@@ -6,10 +6,12 @@
  */
 import { join } from 'node:path';
 import { findGuarantee, select, type Pick as PickedRow, strategyNamed } from './acquisition/index.ts';
-import type { GuaranteeData, IntervalData } from './api.ts';
+import type { EncoderImportData, GuaranteeData, IntervalData } from './api.ts';
 import type {
   Chosen,
   EncoderEntry,
+  EncoderTaken,
+  ImportedEncoders,
   EncoderMade,
   Evidence,
   Pick,
@@ -22,7 +24,8 @@ import { EngineError } from './domain/errors.ts';
 import type { ItemId, Part } from './domain/item.ts';
 import { row, takeRows, type Matrix } from './domain/matrix.ts';
 import { createRng } from './domain/rng.ts';
-import { fitEncoder, openEncoder, type Encoder, type EncoderCard } from './inference/index.ts';
+import { describeEncoder, inspectFile } from './encoder-import.ts';
+import { fitEncoder, openEncoder, type Encoder, type EncoderCard, type EncoderFile } from './inference/index.ts';
 import { cachedEmbeddings, Space } from './space.ts';
 import {
   ITEM_STATES,
@@ -80,9 +83,11 @@ export class Learner {
 
   async fitEncoder(seed: number, report: Report, signal?: AbortSignal): Promise<EncoderMade> {
     const rows = this.#reader.items.poolRows();
+    const imported = this.#importedEncoders();
     report('fitting', 0, null);
     const { model, card } = await fitEncoder(this.#parts(rows), {
       seed,
+      imported,
       signal,
       onProgress: ({ fraction }) => report('fitting', Math.round(100 * fraction), 100),
     });
@@ -91,7 +96,31 @@ export class Learner {
       kind: 'encoder',
       sha256,
       sizeBytes: model.length,
-      entry: { card, items: rows.count },
+      entry: { card, items: rows.count, imported: Object.keys(imported).length > 0 },
+    };
+  }
+
+  #importedEncoders(): Partial<Record<'image' | 'text', EncoderFile>> {
+    const imported = (this.#reader.settings.get('imported') ?? {}) as ImportedEncoders;
+    const fileOf = ({ blob, card }: { blob: string; card: EncoderCard }) => ({
+      model: this.#reader.blobs.read(blob),
+      card,
+    });
+    return {
+      ...(imported.image && { image: fileOf(imported.image) }),
+      ...(imported.text && { text: fileOf(imported.text) }),
+    };
+  }
+
+  /** Checks an encoder that others made and keeps it as a blob. Errors: `encoder-invalid`. */
+  async takeEncoder(told: EncoderImportData): Promise<EncoderTaken> {
+    const { inspection } = await inspectFile(told);
+    const { model, card } = inspection;
+    return {
+      sha256: this.#reader.blobs.put(model),
+      sizeBytes: model.length,
+      card,
+      described: describeEncoder(inspection),
     };
   }
 

@@ -4,10 +4,11 @@
  * work; the store keeps the outcome. It never delays an annotation: a label is on disk
  * before the loop hears of it.
  */
-import type { ImportOptionsData, JobData } from './api.ts';
+import type { EncoderImportData, ImportOptionsData, JobData } from './api.ts';
 import type {
   Chosen,
   EncoderEntry,
+  ImportedEncoders,
   EncoderMade,
   Evidence,
   Pick,
@@ -149,8 +150,7 @@ export class Loop {
   #mustFit(items: number): boolean {
     const encoder = this.#parts.store.versions.encoders().at(-1);
     if (!encoder) return true;
-    const { card, items: fittedOn } = encoder.card as EncoderEntry;
-    return card.origin === 'pool' && items >= REFIT_FACTOR * fittedOn;
+    return items >= REFIT_FACTOR * (encoder.card as EncoderEntry).items;
   }
 
   startImport(
@@ -192,11 +192,11 @@ export class Loop {
   }
 
   /** Fits an encoder where one is due, then embeds what has no embedding. */
-  startEncode(): { id: string; finished: Promise<JobData> } {
-    return this.#parts.jobs.start('encode', {}, async (control) => {
+  startEncode(options: { refit?: boolean } = {}): { id: string; finished: Promise<JobData> } {
+    return this.#parts.jobs.start('encode', { ...options }, async (control) => {
       const { store } = this.#parts;
       const items = store.counts().items;
-      if (this.#mustFit(items)) await this.#fitEncoder(control);
+      if (options.refit || this.#mustFit(items)) await this.#fitEncoder(control);
       const prepared = await this.#stream<Prepared>(control, 'prepared', (compute, call) =>
         compute.embed(undefined, call),
       );
@@ -204,6 +204,27 @@ export class Loop {
       this.#embeddedItems = items;
       return { embedded: prepared.embedded, missing: prepared.missing.length };
     });
+  }
+
+  /** Keeps an encoder that others made and embeds everything with it. Errors: `encoder-invalid`. */
+  async importEncoder(told: EncoderImportData): Promise<{ id: string; finished: Promise<JobData> }> {
+    const { store, compute } = this.#parts;
+    const { sha256: blob, card } = await compute.call((client, call) => client.takeEncoder(told, call));
+    const before = (store.settings.get('imported') ?? {}) as ImportedEncoders;
+    store.settings.set('imported', { ...before, [told.kind]: { blob, card } });
+    return this.#refit();
+  }
+
+  /** Makes encoders from the pool again. */
+  useOwnEncoder(): { id: string; finished: Promise<JobData> } {
+    this.#parts.store.settings.set('imported', {});
+    return this.#refit();
+  }
+
+  #refit(): { id: string; finished: Promise<JobData> } {
+    const job = this.startEncode({ refit: true });
+    this.#chain(job);
+    return job;
   }
 
   async #fitEncoder(control: JobControl): Promise<void> {

@@ -9,6 +9,8 @@ import { strategyNamed } from './acquisition/index.ts';
 import type {
   AnnotationData,
   AnnotationInputData,
+  EncoderImportData,
+  EncoderOutputsData,
   GuaranteeData,
   ImportOptionsData,
   IntervalData,
@@ -384,12 +386,26 @@ export class Project {
   }[] {
     const encoders = this.#store.versions.encoders();
     const view = (record: (typeof encoders)[number], i: number) => {
-      const { card, items } = record.card as EncoderEntry;
+      const { card, items, imported } = record.card as EncoderEntry;
       const { encoder: version, kind, at: createdAt } = record;
       const live = i === encoders.length - 1;
-      return { version, kind, dims: card.dims, fittedOn: items, live, createdAt, imported: card.origin === 'imported' };
+      return { version, kind, dims: card.dims, fittedOn: items, live, createdAt, imported };
     };
     return encoders.map(view).reverse();
+  }
+
+  /** Describes an encoder that others made, after trying it on a tiny batch; nothing is kept. Errors: `encoder-invalid`. */
+  async inspectEncoder(told: EncoderImportData): Promise<EncoderOutputsData> {
+    return this.#compute.call((compute, call) => compute.inspectEncoder(told, call));
+  }
+
+  /** Keeps an encoder that others made and embeds everything anew with it. Errors: `encoder-invalid`. */
+  async importEncoder(told: EncoderImportData): Promise<{ id: string; finished: Promise<JobData> }> {
+    return this.#loop.importEncoder(told);
+  }
+
+  useOwnEncoder(): { id: string; finished: Promise<JobData> } {
+    return this.#loop.useOwnEncoder();
   }
 
   /** Calibrated probabilities of the live version; null items = all. Errors: `version-unknown` before the first one. */
