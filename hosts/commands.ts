@@ -422,7 +422,7 @@ export const commands: Record<string, Command> = {
     run: (context) =>
       withProject(context.positionals[0], context, async (project) => {
         const file = resolve(context.positionals[1]);
-        await project.backup(file);
+        project.backup(file);
         return { json: { file }, text: `Wrote ${file}.` };
       }),
   },
@@ -432,7 +432,7 @@ export const commands: Record<string, Command> = {
     async run(context) {
       const { restoreBackup } = await import('../main/store/index.ts');
       const [file, dir] = context.positionals.map((path) => resolve(path));
-      await restoreBackup(file, dir);
+      restoreBackup(file, dir);
       return { json: { dir }, text: `Restored ${dir}.` };
     },
   },

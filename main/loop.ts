@@ -183,7 +183,7 @@ export class Loop {
       );
       return undefined;
     };
-    const job = jobs.start('import', options as unknown as Record<string, unknown>, work, {
+    const job = jobs.start('import', { ...options }, work, {
       lane: 'import',
       resume: resume?.id,
     });

@@ -289,7 +289,7 @@ export class Project {
 
   /** Records one act; on disk when it returns. Errors: `annotation-invalid`, `class-unknown`, `item-unknown`, `disk-full`, `io-failed`. */
   annotate(input: AnnotationInputData): AnnotationData {
-    const annotation = this.#store.annotations.append({ ...input, item: input.item as ItemId });
+    const annotation = this.#store.annotations.append(input);
     return this.#afterAct(annotation);
   }
 

@@ -88,7 +88,7 @@ export async function connectWithCookie(
   });
   socket.on('error', () => socket.terminate());
   await once(socket, 'open');
-  const client = createORPCClient<DeskClient>(new RPCLink({ websocket: socket as unknown as globalThis.WebSocket }));
+  const client = createORPCClient<DeskClient>(new RPCLink({ websocket: socket }));
   return { client, close: () => socket.terminate() };
 }
 
