@@ -3,7 +3,7 @@
  * fills the command palette and labels the buttons. Scopes other than `everywhere` hold
  * only while that view is open. Keys are tinykeys' words.
  */
-import { createKeybindingsHandler } from 'tinykeys';
+import { matchKeybindingPress, parseKeybinding, type KeybindingPress } from 'tinykeys';
 import { m } from './paraglide/messages.js';
 
 export type Scope = 'everywhere' | 'label' | 'versions' | 'data';
@@ -110,42 +110,60 @@ interface Hands {
 const WRITES = 'input:not([type=checkbox],[type=radio],[type=range]),textarea,select,[contenteditable]';
 const PRESSES = 'button,a[href],summary,input,[role=option],[role=tab],[role=menuitem],[role=button]';
 
-/** The window's keydown listener. Space and Enter stay with a focused control. */
-export function keyboard(hands: Hands): (event: Event) => void {
-  const bindings: Record<string, Shortcut[]> = {};
-  const sequencesFirst = [...SHORTCUTS].sort(
-    (a, b) => Number(b.keys[0].includes(' ')) - Number(a.keys[0].includes(' ')),
-  );
-  for (const entry of sequencesFirst) for (const key of entry.keys) (bindings[key] ??= []).push(entry);
-  const map: Record<string, (event: KeyboardEvent) => void> = {};
-  for (const [key, entries] of Object.entries(bindings)) {
-    map[key] = (event) => {
-      const entry = entries.find((e) => e.scope === hands.scope()) ?? entries.find((e) => e.scope === 'everywhere');
-      if (!entry || (event.repeat && !entry.repeats)) return;
-      event.preventDefault();
-      hands.run(entry.id as CommandId);
-    };
-  }
-  // With ten classes, 0 is the tenth; with fewer it fits the image (`chooseClass` decides).
-  delete map['0'];
+const SEQUENCE_MS = 1000;
+
+interface Binding {
+  presses: KeybindingPress[];
+  act(event: KeyboardEvent): boolean;
+}
+
+/**
+ * The window's keydown listener. Space, Enter and arrows stay with a focused control;
+ * Escape leaves a field, so that the keys work again. A sequence is two presses within a
+ * second; after it, and after any other key, nothing of it is left waiting (tinykeys' own
+ * handler keeps the other sequences waiting, which made "g e" then "g v" go nowhere).
+ */
+export function keyboard(hands: Hands): (event: KeyboardEvent) => void {
+  const bindings: Binding[] = [];
+  const bind = (keys: string, act: Binding['act']) => bindings.push({ presses: parseKeybinding(keys), act });
+  // First the classes: with ten of them, 0 is the tenth; with fewer it fits the image (`chooseClass` decides).
   CLASS_KEYS.forEach((key, index) => {
     const act = (event: KeyboardEvent) => {
-      if (event.repeat || hands.scope() !== 'label') return;
-      event.preventDefault();
-      hands.chooseClass(index);
+      if (hands.scope() !== 'label') return false;
+      if (!event.repeat) hands.chooseClass(index);
+      return true;
     };
-    for (const name of /\d/.test(key) ? [`Digit${key}`, `Numpad${key}`] : [key]) map[name] = act;
+    for (const name of /\d/.test(key) ? [`Digit${key}`, `Numpad${key}`] : [key]) bind(name, act);
   });
-  return createKeybindingsHandler(map, {
-    ignore: (event) => {
-      const target = event.target instanceof Element ? event.target : null;
-      const chord = event.ctrlKey || event.metaKey;
-      if (event.isComposing || hands.busy()) return true;
-      if (target?.matches(WRITES) && !(chord && event.key.toLowerCase() === 'k')) return true;
-      return (
-        (event.key === ' ' || event.key === 'Enter' || event.key.startsWith('Arrow')) &&
-        target?.matches(PRESSES) === true
-      );
-    },
-  });
+  for (const entry of SHORTCUTS as readonly Shortcut[]) {
+    const act = (event: KeyboardEvent) => {
+      if (entry.scope !== 'everywhere' && entry.scope !== hands.scope()) return false;
+      if (!event.repeat || entry.repeats) hands.run(entry.id as CommandId);
+      return true;
+    };
+    for (const key of entry.keys) bind(key, act);
+  }
+  const sequences = bindings.filter(({ presses }) => presses.length > 1);
+  const single = bindings.filter(({ presses }) => presses.length === 1);
+  let begun: { at: number; rest: Binding[] } | null = null;
+
+  return (event) => {
+    const target = event.target instanceof Element ? event.target : null;
+    const chord = event.ctrlKey || event.metaKey;
+    if (event.isComposing || hands.busy()) return;
+    if (target?.matches(WRITES)) {
+      if (event.key === 'Escape' && target instanceof HTMLElement) target.blur();
+      if (!(chord && event.key.toLowerCase() === 'k')) return;
+    }
+    const presses = event.key === ' ' || event.key === 'Enter' || event.key.startsWith('Arrow');
+    if (presses && target?.matches(PRESSES)) return;
+    if (['Shift', 'Control', 'Alt', 'Meta'].includes(event.key)) return;
+    const waiting = begun !== null && event.timeStamp - begun.at < SEQUENCE_MS ? begun.rest : [];
+    begun = null;
+    const isPress = (n: number) => (binding: Binding) => matchKeybindingPress(event, binding.presses[n]);
+    const acted = [...waiting.filter(isPress(1)), ...single.filter(isPress(0))].some((binding) => binding.act(event));
+    if (acted) return event.preventDefault();
+    const rest = sequences.filter(isPress(0));
+    if (rest.length > 0) begun = { at: event.timeStamp, rest };
+  };
 }

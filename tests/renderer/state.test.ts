@@ -100,7 +100,7 @@ describe('The import steps', () => {
   });
 
   test('start from the guesses, and from what was read as a measurement', () => {
-    const column = (name: string, guess: string | null) => ({ name, guess, samples: [] });
+    const column = (name: string, guess: string | null) => ({ name, guess, samples: [] as string[] });
     const columns = [column('report', 'text'), column('age', null), column('note', null), column('odd', 'unheard-of')];
     columns.push({ name: 'story', guess: null, samples: ['A cough for…'] });
     const text = { kind: 'text' as const, text: ' A cough for four days.', path: null };

@@ -3,8 +3,11 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { ACTS } from '../../main/domain/annotation.ts';
 import { ERROR_CODES } from '../../main/domain/errors.ts';
-import { caps, CLASS_KEYS, SHORTCUTS } from '../../renderer/shortcuts.ts';
+import { caps, CLASS_KEYS, keyboard, SHORTCUTS } from '../../renderer/shortcuts.ts';
 import { ROLES } from '../../renderer/state/mapping.ts';
+
+// Node has no elements; the listener only asks whether the target is one.
+globalThis.Element ??= class {} as typeof Element;
 
 const english = JSON.parse(readFileSync(new URL('../../renderer/i18n/en.json', import.meta.url), 'utf8')) as Record<
   string,
@@ -50,5 +53,59 @@ describe('Codes of the engine', () => {
     expect(unsaid('stage', ['reading', 'fitting', 'embedding', 'training', 'choosing', 'simulating'])).toEqual([]);
     expect(unsaid('state', ['open', 'labelled', 'skipped', 'flagged', 'excluded'])).toEqual([]);
     expect(unsaid('version_state', ['live', 'promoted', 'held'])).toEqual([]);
+  });
+});
+
+describe('The keyboard', () => {
+  const shift = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ?+{}';
+  /** Types keys as a browser would report them, `gapMs` apart, and gives what happened. */
+  function type(keys: string[], gapMs = 50, scope: 'label' | 'versions' = 'label', busy = false): string[] {
+    const done: string[] = [];
+    const press = keyboard({
+      scope: () => scope,
+      busy: () => busy,
+      run: (id) => done.push(id),
+      chooseClass: (index) => done.push(`class ${index}`),
+    });
+    keys.forEach((key, i) =>
+      press({
+        key,
+        code: /\d/.test(key) ? `Digit${key}` : key === ' ' ? 'Space' : `Key${key.toUpperCase()}`,
+        timeStamp: i * gapMs,
+        target: null,
+        getModifierState: (name: string) => name === 'Shift' && shift.includes(key),
+        preventDefault: () => undefined,
+      } as unknown as KeyboardEvent),
+    );
+    return done;
+  }
+
+  test('follows sequences however fast they come after each other', () => {
+    expect(type(['g', 'e', 'g', 'v', 'g', 'd', 'g', 'l'])).toEqual([
+      'go-evidence',
+      'go-versions',
+      'go-data',
+      'go-label',
+    ]);
+    expect(type(['g', 'l', 'c'])).toEqual(['go-label', 'comment']);
+  });
+
+  test('forgets a sequence that was not finished within a second', () => {
+    expect(type(['g', 'v'], 1200, 'versions')).toEqual([]);
+    expect(type(['g', 'x', 'v'])).toEqual(['exclude', `class ${CLASS_KEYS.indexOf('v')}`]);
+  });
+
+  test('tells upper from lower case, signs from digits, and views from each other', () => {
+    expect(type(['u', 'R', '?', '+', '1', '0', ' '])).toEqual([
+      'undo',
+      'redo',
+      'help',
+      'zoom-in',
+      'class 0',
+      'class 9',
+      'skip',
+    ]);
+    expect(type(['p', 'B', '1'], 50, 'versions')).toEqual(['promote', 'rollback']);
+    expect(type(['1', 'u'], 50, 'label', true)).toEqual([]);
   });
 });
