@@ -173,7 +173,11 @@ describe('the lock', () => {
     for (let round = 0; round < 3; round++) {
       const children = [1, 2, 3].map(() => startChild('race', store.dir));
       const said = await Promise.all(children.map((child) => child.line()));
-      expect(said.toSorted((a, b) => a.localeCompare(b))).toEqual(['opened', 'project-locked', 'project-locked']);
+      expect(said.map(String).toSorted((a, b) => a.localeCompare(b))).toEqual([
+        'opened',
+        'project-locked',
+        'project-locked',
+      ]);
       await Promise.all(children.map((child) => child.kill()));
     }
     const reopened = closing(openProject(store.dir, { clock }));
@@ -183,7 +187,9 @@ describe('the lock', () => {
   it('makes one project when two processes make it at once', async () => {
     const dir = temporaryFolder();
     const children = [1, 2].map(() => startChild('create', dir));
-    const said = (await Promise.all(children.map((child) => child.line()))).toSorted((a, b) => a.localeCompare(b));
+    const said = (await Promise.all(children.map((child) => child.line())))
+      .map(String)
+      .toSorted((a, b) => a.localeCompare(b));
     await Promise.all(children.map((child) => child.kill()));
     expect(said[0]).toBe('created');
     expect(['project-locked', 'project-exists']).toContain(said[1]);
