@@ -148,11 +148,11 @@ export function keyboard(hands: Hands): (event: KeyboardEvent) => void {
   let begun: { at: number; rest: Binding[] } | null = null;
 
   return (event) => {
-    const target = event.target instanceof Element ? event.target : null;
+    const target = event.target !== null && 'matches' in event.target ? (event.target as HTMLElement) : null;
     const chord = event.ctrlKey || event.metaKey;
     if (event.isComposing || hands.busy()) return;
     if (target?.matches(WRITES)) {
-      if (event.key === 'Escape' && target instanceof HTMLElement) target.blur();
+      if (event.key === 'Escape') target.blur();
       if (!(chord && event.key.toLowerCase() === 'k')) return;
     }
     const presses = event.key === ' ' || event.key === 'Enter' || event.key.startsWith('Arrow');

@@ -6,9 +6,6 @@ import { ERROR_CODES } from '../../main/domain/errors.ts';
 import { caps, CLASS_KEYS, keyboard, SHORTCUTS } from '../../renderer/shortcuts.ts';
 import { ROLES } from '../../renderer/state/mapping.ts';
 
-// Node has no elements; the listener only asks whether the target is one.
-globalThis.Element ??= class {} as typeof Element;
-
 const english = JSON.parse(readFileSync(new URL('../../renderer/i18n/en.json', import.meta.url), 'utf8')) as Record<
   string,
   unknown
