@@ -6,7 +6,8 @@
  */
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { EngineError } from '../main/domain/errors.ts';
-import { commands, type Command, type CommandContext } from './commands.ts';
+import type { Command, CommandContext } from './command.ts';
+import { commands } from './commands.ts';
 
 const argv = process.argv.slice(2);
 process.exitCode = await main(argv);

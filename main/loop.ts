@@ -101,10 +101,10 @@ export class Loop {
   advance(): void {
     const { jobs, store, automatic } = this.#parts;
     if (!automatic || this.#closed) return;
-    if (['encode', 'train', 'queue'].some((kind) => jobs.isActive(kind as JobData['kind']))) return;
     const counts = store.counts();
     if (counts.items === 0) return;
-    if (store.queue.remaining() === 0 && store.versions.encoders().length === 0) this.#askAtRandom(counts.items);
+    if (store.queue.remaining() === 0 && this.#mustEncode(counts.items)) this.#askAtRandom(counts.items);
+    if (['encode', 'train', 'queue'].some((kind) => jobs.isActive(kind as JobData['kind']))) return;
     if (this.#mustEncode(counts.items)) {
       // While an import runs, the pool is not fitted on its first few hundred items again and again.
       if (!jobs.isActive('import') || store.versions.encoders().length === 0) this.#chain(this.startEncode());
@@ -115,7 +115,7 @@ export class Loop {
   /** Something to label from the first second on: a random draw, until the pool has been looked at. Roles are drawn at random already, so the audit set keeps its share. */
   #askAtRandom(items: number): void {
     const { store, changed } = this.#parts;
-    const seed = this.#seed('first items');
+    const seed = this.#seed(`at random ${store.annotations.head().sequence}`);
     const rng = createRng(seed);
     const drafts = rng.sample(items, Math.min(items, BATCH)).flatMap((before): QueueDraft[] => {
       const [record] = store.items.list({ after: before, limit: 1 });

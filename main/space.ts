@@ -18,6 +18,8 @@ export class Space {
   reduced: Matrix;
   /** 1 where the row holds an embedding. */
   present: Uint8Array;
+  /** How many rows hold one; changes when any is added. */
+  embedded = 0;
   readonly #cache: Cache;
   #seqs: Int32Array = new Int32Array(0);
 
@@ -57,6 +59,7 @@ export class Space {
     this.embedding.data.set(values.subarray(0, this.dims), row * this.dims);
     this.reduced.data.set(values.subarray(this.dims), row * this.reducedDims);
     this.present[row] = 1;
+    this.embedded++;
   }
 
   /** Keeps freshly computed vectors of the named rows, here and in the cache. */
@@ -68,6 +71,7 @@ export class Space {
       this.embedding.data.set(values.subarray(0, this.dims), row * this.dims);
       this.reduced.data.set(values.subarray(this.dims), row * this.reducedDims);
       this.present[row] = 1;
+      this.embedded++;
       return [this.#seqs[row], new Uint8Array(values.buffer)];
     });
     this.#cache.write({ kind: KIND, version: this.encoder }, entries);

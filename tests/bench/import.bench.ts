@@ -80,9 +80,9 @@ async function writeTexts(file: string, count: number): Promise<void> {
   for (let i = 0; i < count; i++) {
     const words = Array.from({ length: 120 }, () => `w${Math.floor(20_000 * rng.next() ** 3).toString(36)}`);
     const line = `${JSON.stringify({ id: `t${i}`, text: words.join(' ') })}\n`;
-    if (!out.write(line)) await new Promise((resolve) => out.once('drain', resolve));
+    if (!out.write(line)) await new Promise<void>((resolve) => out.once('drain', () => resolve()));
   }
-  await new Promise((resolve) => out.end(resolve));
+  await new Promise<void>((resolve) => out.end(() => resolve()));
 }
 
 try {

@@ -1,0 +1,108 @@
+/**
+ * The next batch: who may be asked, which strategy asks, and why each item is asked, in the
+ * words of the contract. Settled items and those about to be seen are left out; skipped
+ * ones come back when nothing else is left. Audit items are drawn by chance alone.
+ */
+import { select, strategyNamed, type Pick as PickedRow } from './acquisition/index.ts';
+import type { Chosen, Pick } from './compute-api.ts';
+import type { ItemId } from './domain/item.ts';
+import { row } from './domain/matrix.ts';
+import { createRng } from './domain/rng.ts';
+import { AUDIT, LABELLED, OPEN, POOL, rowsIn, rowsWhere, SKIPPED, type EmbeddedItems } from './embedded-items.ts';
+import type { PoolProbabilities } from './measuring.ts';
+import type { VersionCard } from './training/index.ts';
+
+export interface ChoiceOptions {
+  count: number;
+  auditCount: number;
+  strategy: string;
+  seed: number;
+  /** Items that keep their places at the head of the queue. */
+  keep: readonly ItemId[];
+}
+
+interface Known {
+  /** Under the live version, or null before there is one. */
+  current: PoolProbabilities | null;
+  /** Open pool rows that need no eyes. */
+  settled: ReadonlySet<number> | null;
+  /** The live version's card. */
+  card: VersionCard | null;
+}
+
+/** Same items, labels and seed, same choice. Errors: `usage` for an unknown strategy, `score-not-finite`. */
+export function chooseItems(items: EmbeddedItems, options: ChoiceOptions, { current, settled, card }: Known): Chosen {
+  const { rows, space, schema } = items;
+  const { count, auditCount, seed } = options;
+  const kept = new Set(options.keep);
+  const askable = (role: number, state: number) => rowsIn(items, role, state).filter((i) => !kept.has(rows.id[i]));
+  const open = askable(POOL, OPEN);
+  const pool = open.length > 0 ? open : askable(POOL, SKIPPED);
+  const uncertain = settled ? pool.filter((i) => !settled.has(i)) : pool;
+  const picks = select(strategyNamed(options.strategy), {
+    candidates: uncertain.length > 0 ? uncertain : pool,
+    labelled: rowsWhere(items, (i) => rows.state[i] === LABELLED || kept.has(rows.id[i])),
+    batch: count,
+    seed,
+    task: schema.task,
+    probabilities: current?.probabilities,
+    reduced: space.reduced,
+    duplicates: rows.cluster,
+    groups: rows.component,
+    soFar: soFar(items, card),
+  });
+  const distribution = (i: number) => (current ? Array.from(row(current.probabilities, i)) : null);
+  const drawn = createRng(seed).derive('audit draw').shuffle(askable(AUDIT, OPEN)).slice(0, auditCount);
+  return {
+    kind: 'chosen',
+    picks: picks.map((pick) => explain(pick, items, distribution(pick.index))),
+    audit: drawn.map((i) => ({
+      item: rows.id[i],
+      score: 0,
+      strategy: 'audit',
+      why: { code: 'audit' },
+      probabilities: distribution(i),
+    })),
+    policy: policyOf(picks, options.strategy),
+    modelVersion: current?.version ?? null,
+    seed,
+  };
+}
+
+function explain(pick: PickedRow, { rows, schema }: EmbeddedItems, probabilities: number[] | null): Pick {
+  const { classes: pair, probabilities: pairProbabilities, closer, nearest, phase: _phase, ...why } = pick.why;
+  return {
+    item: rows.id[pick.index],
+    score: pick.score,
+    strategy: pick.strategy,
+    why: {
+      ...why,
+      code: pick.strategy,
+      ...(closer !== undefined && { shareCloser: closer }),
+      ...(nearest !== undefined && { nearest: rows.id[nearest] }),
+      ...(pair &&
+        pairProbabilities && {
+          contenders: pair.map((j, k) => ({ class: schema.classes[j], probability: pairProbabilities[k] })),
+        }),
+    },
+    probabilities,
+  };
+}
+
+/** What the policy decides by: labels per class, and how well they were predicted when held out. */
+function soFar({ rows, schema }: EmbeddedItems, card: VersionCard | null) {
+  const counts = new Array<number>(schema.classes.length).fill(0);
+  for (let i = 0; i < rows.count; i++) {
+    if (rows.state[i] !== LABELLED || rows.role[i] !== POOL) continue;
+    for (const name of rows.classes[i] ?? []) counts[schema.classes.indexOf(name)]++;
+  }
+  const tested = card?.crossValidation;
+  return { counts, correct: tested ? Math.round(tested.accuracy.value * tested.n) : 0, tested: tested?.n ?? 0 };
+}
+
+function policyOf(picks: readonly PickedRow[], asked: string): Chosen['policy'] {
+  const phase = picks[0]?.why.phase;
+  return phase
+    ? { ...phase }
+    : { strategy: picks[0]?.strategy ?? asked, code: picks.length === 0 ? 'nothing-left' : 'chosen-by-hand' };
+}

@@ -1,0 +1,142 @@
+/**
+ * What versions are worth on the items there are: their heads on cached embeddings, their
+ * accuracy on today's audit set, the pool's probabilities, and the guarantee that follows.
+ * Heads and the pool's probabilities are kept until the version or the pool changes.
+ */
+import { findGuarantee } from './acquisition/index.ts';
+import type { GuaranteeData, IntervalData } from './api.ts';
+import type { Evidence } from './compute-api.ts';
+import { takeRows, type Matrix } from './domain/matrix.ts';
+import { AUDIT, LABELLED, labelledItems, OPEN, POOL, rowsIn, type EmbeddedItems } from './embedded-items.ts';
+import { cachedEmbeddings } from './space.ts';
+import type { Cache, ProjectReader, VersionRecord } from './store/index.ts';
+import { measure, predictPool, readHead, suggestions, type Head, type VersionCard } from './training/index.ts';
+
+export interface Level {
+  alpha: number;
+  delta: number;
+}
+
+/** The level at which items count as settled unless another is asked for. */
+export const SETTLED: Level = { alpha: 0.05, delta: 0.1 };
+
+export interface PoolProbabilities {
+  version: number;
+  /** Calibrated, a row for each item. */
+  probabilities: Matrix;
+}
+
+export class Measuring {
+  readonly #reader: ProjectReader;
+  readonly #cache: Cache;
+  /** By version. */
+  readonly #heads = new Map<number, Head>();
+  #predicted: (PoolProbabilities & { rows: number; embedded: number; encoder: string }) | null = null;
+
+  constructor(reader: ProjectReader, cache: Cache) {
+    this.#reader = reader;
+    this.#cache = cache;
+  }
+
+  #head(version: VersionRecord): Head {
+    let head = this.#heads.get(version.version);
+    if (!head) {
+      head = readHead(this.#reader.blobs.read(version.blob)).head;
+      this.#heads.set(version.version, head);
+    }
+    return head;
+  }
+
+  /** A version on labelled audit items; null where their embeddings under its encoder are gone. */
+  async onAudit(version: VersionRecord, items: EmbeddedItems, auditing: readonly number[]) {
+    const card = version.card as VersionCard;
+    const { sha256, dims } = card.encoder;
+    const { rows, space, schema } = items;
+    const seqs = auditing.map((i) => rows.seq[i]);
+    const embedding =
+      space.encoder === sha256
+        ? takeRows(space.embedding, auditing)
+        : cachedEmbeddings(this.#cache, sha256, dims, seqs);
+    if (!embedding) return null;
+    const classes = widened(card.classes, schema.classes);
+    return measure(this.#head(version), { items: labelledItems(items, auditing), embedding }, { ...schema, classes });
+  }
+
+  /** Calibrated probabilities of every item under the live version; null where there is none, or none for this encoder. */
+  async probabilities({ rows, space }: EmbeddedItems, signal?: AbortSignal): Promise<PoolProbabilities | null> {
+    const live = this.#reader.versions.live();
+    if (!live) return null;
+    const key = { version: live.version, rows: rows.count, embedded: space.embedded, encoder: space.encoder };
+    const known = this.#predicted;
+    const isKnown =
+      known?.version === key.version &&
+      known.rows === key.rows &&
+      known.embedded === key.embedded &&
+      known.encoder === key.encoder;
+    if (isKnown) return known;
+    if ((live.card as VersionCard).encoder.sha256 !== space.encoder) return null;
+    const probabilities = await predictPool(this.#head(live), space.embedding, { signal });
+    this.#predicted = { ...key, probabilities };
+    return this.#predicted;
+  }
+
+  /** The largest set of open pool items that is right often enough; null where no version can be measured. */
+  async guarantee(
+    items: EmbeddedItems,
+    { probabilities }: PoolProbabilities,
+    { alpha, delta }: Level,
+  ): Promise<GuaranteeData | null> {
+    const live = this.#reader.versions.live();
+    const measured = live && (await this.onAudit(live, items, rowsIn(items, AUDIT, LABELLED)));
+    if (!measured) return null;
+    const confidence = confidences(probabilities, items);
+    return findGuarantee({
+      auditConfidence: measured.confidence,
+      auditCorrect: measured.correct,
+      poolConfidence: rowsIn(items, POOL, OPEN).map((i) => confidence[i]),
+      alpha,
+      delta,
+    });
+  }
+
+  /** Open pool rows that the default guarantee covers; null where it says nothing. */
+  async settledRows(items: EmbeddedItems, current: PoolProbabilities): Promise<Set<number> | null> {
+    const guarantee = await this.guarantee(items, current, SETTLED);
+    if (guarantee?.threshold == null) return null;
+    const { threshold } = guarantee;
+    const confidence = confidences(current.probabilities, items);
+    return new Set(rowsIn(items, POOL, OPEN).filter((i) => confidence[i] >= threshold));
+  }
+
+  /** Every version on today's audit set, and the guarantee of the live one. */
+  async evidence(items: EmbeddedItems, level: Level): Promise<Evidence> {
+    const auditing = rowsIn(items, AUDIT, LABELLED);
+    const versions: Evidence['versions'] = [];
+    for (const version of this.#reader.versions.list()) {
+      const measured = await this.onAudit(version, items, auditing);
+      if (!measured) continue;
+      versions.push({ version: version.version, auditNow: intervalOf(measured.metrics.accuracy, auditing.length) });
+    }
+    const current = await this.probabilities(items);
+    return { versions, guarantee: current && (await this.guarantee(items, current, level)) };
+  }
+}
+
+export function intervalOf(
+  accuracy: { value: number; low: number; high: number } | undefined,
+  n: number,
+): IntervalData {
+  if (!accuracy || n === 0) return { n: 0, accuracy: null, low: 0, high: 1 };
+  return { n, accuracy: accuracy.value, low: accuracy.low, high: accuracy.high };
+}
+
+/** How sure each suggestion is. */
+function confidences(probabilities: Matrix, { schema }: EmbeddedItems): Float64Array {
+  const unlabelled = Array.from({ length: probabilities.rows }, (): number[] => []);
+  return suggestions(probabilities, unlabelled, schema.task).confidence;
+}
+
+/** A version knows the classes of its day; labels of classes added since are simply wrong under it. */
+function widened(own: readonly string[], now: readonly string[]): string[] {
+  return [...own, ...now.filter((name) => !own.includes(name))];
+}
