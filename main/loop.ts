@@ -117,9 +117,11 @@ export class Loop {
     const { store, changed } = this.#parts;
     const seed = this.#seed(`at random ${store.annotations.head().sequence}`);
     const rng = createRng(seed);
+    const clusters = new Set<number>();
     const drafts = rng.sample(items, Math.min(items, BATCH)).flatMap((before): QueueDraft[] => {
       const [record] = store.items.list({ after: before, limit: 1 });
-      if (record?.state !== 'open') return [];
+      if (record?.state !== 'open' || clusters.has(record.cluster)) return [];
+      clusters.add(record.cluster);
       const code = record.role === 'audit' ? 'audit' : 'random';
       return [
         { item: record.id, score: 0, strategy: code, modelVersion: null, seed, why: { code, distribution: null } },
