@@ -9,6 +9,12 @@ import { EngineError } from '../main/domain/errors.ts';
 import type { Command, CommandContext } from './command.ts';
 import { commands } from './commands.ts';
 
+// Whoever reads the output may stop reading, as `head` does.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
+
 const argv = process.argv.slice(2);
 process.exitCode = await main(argv);
 

@@ -34,12 +34,8 @@ const router = os.router({
     if (input.labelsFromFolders && found.folders.length === 0) {
       found = await preview(input.sources, optionsOf({ ...input, labelsFromFolders: false }));
     }
-    const labels = found.columns.find(
-      (column) => column.name === (input.mapping.label ?? found.mapping.label) || column.guess === 'label',
-    )?.samples;
     return {
       ...found,
-      labels: labels ?? found.folders,
       rows: found.rows.map((candidate) => ({ ...candidate, parts: candidate.parts.map(partView) })),
     };
   }),

@@ -10,7 +10,7 @@ import type { Mapping, Role } from './columns.ts';
 import { hasContentMapping, planTable, readEntry } from './read.ts';
 import type { IngestOptions } from './read.ts';
 import { readRow } from './read-row.ts';
-import type { Cell } from './table.ts';
+import type { Cell, OpenTable } from './table.ts';
 import { listSources } from './sources.ts';
 
 export interface PreviewColumn {
@@ -35,6 +35,8 @@ export interface Preview {
   problems: ImportProblem[];
   /** Class folders seen among the first files, for `labelsFromFolders`. */
   folders: string[];
+  /** Values of the label column (mapped, else guessed) in the first 20,000 rows, most frequent first; for files the class folders. At most 50. */
+  labels: string[];
 }
 
 const ROWS = 10;
@@ -42,15 +44,27 @@ const ROWS = 10;
 const FILES = 2000;
 const SAMPLES = 5;
 const SAMPLE_LENGTH = 120;
+const LABELS = 50;
+/** Class names are looked for in this many rows: rare ones come late. */
+const LABEL_ROWS = 20_000;
 
 /** Shows what an import would read. Errors: `source-missing`, `source-empty`, `column-missing`. */
 export async function preview(sources: readonly string[], options: IngestOptions = {}): Promise<Preview> {
   const { entries, problems: found } = await listSources(sources, hasContentMapping(options.mapping), FILES);
-  const result: Preview = { kind: 'table', columns: [], mapping: {}, rows: [], problems: [...found], folders: [] };
+  const result: Preview = {
+    kind: 'table',
+    columns: [],
+    mapping: {},
+    rows: [],
+    problems: [...found],
+    folders: [],
+    labels: [],
+  };
   const kinds = new Set(entries.map((entry) => entry.kind));
   if (!kinds.has('table'))
     result.kind = kinds.size === 2 ? 'images and texts' : kinds.has('image') ? 'images' : 'texts';
   result.folders = [...new Set(entries.flatMap(({ name }) => (name.includes('/') ? [name.split('/')[0]] : [])))];
+  result.labels = result.folders.slice(0, LABELS);
   for (const entry of entries) {
     if (result.rows.length >= ROWS || result.problems.length > FILES) break;
     if (entry.kind !== 'table') {
@@ -73,6 +87,8 @@ export async function preview(sources: readonly string[], options: IngestOptions
         const samples = [...new Set(cells.slice(0, 50).map(shown))].slice(0, SAMPLES);
         return { name, samples, guess: guessRole(name, table.sample), role: roleIn(result.mapping, name) };
       });
+      const labelColumn = plan.label ?? result.columns.find((column) => column.guess === 'label')?.name;
+      if (labelColumn !== undefined) result.labels = await labelsIn(table, labelColumn, options.labelSeparator);
     }
     for (const row of table.sample) {
       if (result.rows.length >= ROWS) break;
@@ -82,6 +98,21 @@ export async function preview(sources: readonly string[], options: IngestOptions
     }
   }
   return result;
+}
+
+/** What a column calls its classes, most frequent first, in the rows that a look may take. */
+async function labelsIn(table: OpenTable, column: string, separator: string | undefined): Promise<string[]> {
+  const counts = new Map<string, number>();
+  let looked = 0;
+  for await (const row of table.rows()) {
+    if (++looked > LABEL_ROWS) break;
+    const cell = row.cells.get(column);
+    if (cell === undefined || isMissing(cell)) continue;
+    const names = separator === undefined ? [shown(cell)] : shown(cell).split(separator);
+    for (const name of names.map((n) => n.trim())) counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  const byCount = [...counts].sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1));
+  return byCount.slice(0, LABELS).map(([name]) => name);
 }
 
 function roleIn(mapping: Mapping, column: string): Role | null {

@@ -189,6 +189,15 @@ describe('preview', () => {
     expect((await readAll(path)).candidates[0].label).toBeNull();
   });
 
+  it('names the classes of the label column, the commonest first, also one that comes late', async () => {
+    const rows = Array.from(
+      { length: 3000 },
+      (_, i) => `${i},a text with its number ${i},${i === 2999 ? 'rare' : i % 3 ? 'common' : 'less'}`,
+    );
+    const path = join(folderOf({ 'late.csv': `id,text,label\n${rows.join('\n')}\n` }), 'late.csv');
+    expect((await preview([path])).labels).toEqual(['common', 'less', 'rare']);
+  });
+
   it('shows the first ten files of a folder, its class folders and its problems', async () => {
     const files = Object.fromEntries(
       Array.from({ length: 12 }, (_, i) => [`${i < 6 ? 'cat' : 'dog'}/${i}.txt`, `text ${i}`]),
