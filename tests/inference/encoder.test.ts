@@ -195,7 +195,7 @@ describe('an encoder of images', () => {
     const items = [pool[0], [image(join(folder, 'absent.png'))], [image(damaged)], pool[1], [text('no image')]];
     const { embedding, problems } = await embed(file, items);
     expect(problems.map(({ index, error }) => [index, error.code])).toEqual([
-      [1, 'source-missing'],
+      [1, 'source-unreadable'],
       [2, 'file-damaged'],
       [4, 'row-empty'],
     ]);
