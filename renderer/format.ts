@@ -2,6 +2,7 @@
  * Numbers, dates and durations in the reader's language, through Intl only. Formatters are
  * made once for each language; `null` prints as a dash, never as "null" or "NaN".
  */
+import { m } from './paraglide/messages.js';
 import { getLocale } from './paraglide/runtime.js';
 
 const cache = new Map<string, Intl.NumberFormat | Intl.DateTimeFormat>();
@@ -26,8 +27,10 @@ export function count(n: number): string {
   return number({ maximumFractionDigits: 0 }).format(n);
 }
 
+/** Always with that many digits, so that numbers beside each other line up. */
 export function decimal(x: number | null, digits = 2): string {
-  return x === null ? DASH : number({ maximumFractionDigits: digits }).format(x);
+  if (x === null) return DASH;
+  return number({ minimumFractionDigits: digits, maximumFractionDigits: digits }).format(x);
 }
 
 /** A measurement as it was given: up to six significant digits, no grouping lost. */
@@ -52,8 +55,11 @@ export function percentRange(low: number, high: number): string {
   return number({ style: 'percent', minimumFractionDigits: 1, maximumFractionDigits: 1 }).formatRange(low, high);
 }
 
+/** Tenths of a second up to a minute ("0.4 s"), then minutes and seconds. (Intl's narrow unit has no space in English, its short one says "sec".) */
 export function seconds(ms: number): string {
-  return number({ style: 'unit', unit: 'second', unitDisplay: 'narrow', maximumFractionDigits: 1 }).format(ms / 1000);
+  const whole = Math.round(ms / 1000);
+  if (whole < 60) return m.seconds({ n: decimal(ms / 1000, 1) });
+  return m.minutes({ n: count(Math.floor(whole / 60)), seconds: count(whole % 60) });
 }
 
 export function bytes(size: number): string {
@@ -70,6 +76,19 @@ export function bytes(size: number): string {
 
 export function dateTime(at: number): string {
   return date({ dateStyle: 'medium', timeStyle: 'short' }).format(at);
+}
+
+const UNSEEN = /(?![\n\t])[\p{Cc}\p{Bidi_Control}]/gu;
+
+/**
+ * Words that came from outside, safe to look at: characters that turn the direction of what
+ * follows, and control characters, are shown by their numbers instead of acting, so that a
+ * name cannot be made to read as another one. Line breaks and tabs stay.
+ */
+export function plain(text: string): string {
+  return text.replace(UNSEEN, (c) =>
+    c === '\r' ? '' : `[U+${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}]`,
+  );
 }
 
 /** Words or values side by side. (Intl's lists of units run together in Chinese.) */

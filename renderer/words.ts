@@ -4,10 +4,11 @@
  * never as nothing.
  */
 import type { AnnotationData, ItemViewData, JobData, QueueEntry, VersionData } from '../main/api.ts';
-import { count, list, probability } from './format.ts';
+import { count, list, plain, probability } from './format.ts';
 import { m } from './paraglide/messages.js';
 import { getLocale } from './paraglide/runtime.js';
 import type { Role } from './state/mapping.ts';
+import type { Theme } from './state/preferences.svelte.ts';
 
 type Message = (inputs?: Record<string, string>) => string;
 
@@ -22,6 +23,7 @@ function known(key: string, code: string): string {
 
 export const stateWord = (state: ItemViewData['state']) => known(`state_${state}`, state);
 export const actWord = (act: AnnotationData['act']) => known(`act_${act}`, act);
+export const themeWord = (theme: Theme) => known(`theme_${theme}`, theme);
 export const roleWord = (role: Role) => known(`role_${role}`, role);
 export const strategyWord = (strategy: string) => known(`strategy_${strategy}`, strategy);
 export const encoderWord = (kind: string) => known(`encoder_${kind}`, kind);
@@ -46,7 +48,7 @@ export function sentences(all: readonly string[]): string {
 export function reason(entry: QueueEntry): { title: string; detail: string } {
   const why = entry.why;
   const detail: string[] = [];
-  const names = (why.contenders ?? []).map((c) => c.class);
+  const names = (why.contenders ?? []).map((c) => plain(c.class));
   let title = named(`why_${why.code}`)?.() ?? why.code;
   if (why.code === 'typicality' && why.clusterSize !== undefined) {
     detail.push(m.why_cluster({ count: why.clusterSize, n: count(why.clusterSize) }));
@@ -74,5 +76,5 @@ export function decisionWord(version: VersionData): string {
 /** Classes as people read them; an empty answer is said. */
 export function classesWord(classes: readonly string[] | null): string {
   if (classes === null) return '';
-  return classes.length === 0 ? m.classes_none() : list(classes);
+  return classes.length === 0 ? m.classes_none() : list(classes.map(plain));
 }

@@ -50,7 +50,7 @@ export function createCommands(parts: Parts): Record<CommandId, () => void> {
       desk.go('data');
     },
     train: () => void evidence.train(),
-    theme: () => preferences.toggleTheme(),
+    theme: () => preferences.nextTheme(),
     language: () => preferences.nextLocale(),
 
     undo: () => labelling.undo(),

@@ -39,6 +39,8 @@ export class Evidence {
     this.alpha = alpha;
     this.delta = delta;
     const asked = ++this.#asked;
+    // Without a version there is nothing to ask about; the card says so.
+    if (this.#desk.status?.modelVersion == null) return;
     const guarantee = await this.#desk.try((api) => api.evidence.guarantee({ alpha, delta }));
     if (guarantee && asked === this.#asked) this.guarantee = guarantee;
   }

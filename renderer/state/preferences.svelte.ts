@@ -4,7 +4,9 @@
  */
 import { getLocale, isLocale, locales, setLocale } from '../paraglide/runtime.js';
 
-export type Theme = 'system' | 'dark' | 'light';
+/** In the order in which one key walks them. Reading rooms are dark: so is the desk until somebody chooses. */
+export const THEMES = ['dark', 'light', 'system'] as const;
+export type Theme = (typeof THEMES)[number];
 export type Locale = (typeof locales)[number];
 
 const THEME_KEY = 'marginalia-theme';
@@ -19,7 +21,7 @@ function startLocale(): Locale {
 }
 
 export class Preferences {
-  theme = $state<Theme>('system');
+  theme = $state<Theme>('dark');
   locale = $state<Locale>('en');
   annotator = $state('');
   #systemLight = $state(false);
@@ -27,8 +29,7 @@ export class Preferences {
   dark = $derived(this.theme === 'system' ? !this.#systemLight : this.theme === 'dark');
 
   constructor() {
-    const theme = localStorage.getItem(THEME_KEY);
-    if (theme === 'dark' || theme === 'light') this.theme = theme;
+    this.theme = THEMES.find((theme) => theme === localStorage.getItem(THEME_KEY)) ?? 'dark';
     const light = matchMedia('(prefers-color-scheme: light)');
     this.#systemLight = light.matches;
     light.addEventListener('change', () => {
@@ -51,8 +52,8 @@ export class Preferences {
     this.speak(locales[(locales.indexOf(this.locale) + 1) % locales.length]);
   }
 
-  toggleTheme(): void {
-    this.theme = this.dark ? 'light' : 'dark';
+  nextTheme(): void {
+    this.theme = THEMES[(THEMES.indexOf(this.theme) + 1) % THEMES.length];
     localStorage.setItem(THEME_KEY, this.theme);
     this.#show();
   }

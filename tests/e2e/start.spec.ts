@@ -71,8 +71,10 @@ test('npm start shows the labelling view of the sample, and says that it is simu
   }));
   expect(overflow, 'nothing scrolls at 1280 × 720').toEqual({ x: false, y: false });
 
+  await expect(page.locator('html'), 'dark until somebody chooses').toHaveAttribute('data-theme', 'dark');
   for (const theme of ['dark', 'light'] as const) {
-    await page.emulateMedia({ colorScheme: theme });
+    if (theme === 'light') await page.keyboard.press('Alt+Shift+T');
+    await expect(page.locator('html')).toHaveAttribute('data-theme', theme);
     for (const view of ['l', 'e', 'v', 'd']) {
       await go(page, view);
       await page.waitForTimeout(300);
@@ -81,6 +83,12 @@ test('npm start shows the labelling view of the sample, and says that it is simu
     }
   }
   await go(page, 'l');
+  await page.keyboard.press('Alt+Shift+T');
+  await expect(page.getByTestId('theme')).toHaveAttribute('data-theme-chosen', 'system');
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await expect(page.locator('html')).toHaveAttribute('data-theme', 'dark');
+  await page.emulateMedia({ colorScheme: 'light' });
+  await expect(page.locator('html')).toHaveAttribute('data-theme', 'light');
   await page.keyboard.press('Shift+?');
   await expect(page.getByRole('dialog')).toBeVisible();
   await expectAccessible(page, 'help');
