@@ -1,7 +1,8 @@
 /**
  * The next batch: who may be asked, which strategy asks, and why each item is asked, in the
  * words of the contract. Settled items and those about to be seen are left out; skipped
- * ones come back when nothing else is left. Audit items are drawn by chance alone.
+ * ones come back when nothing else is left. Audit items are drawn by chance alone. No batch
+ * holds two near duplicates, nor an item whose original cannot be read.
  */
 import { select, strategyNamed, type Pick as PickedRow } from './acquisition/index.ts';
 import type { Chosen, Pick } from './compute-api.ts';
@@ -28,14 +29,20 @@ interface Known {
   settled: ReadonlySet<number> | null;
   /** The live version's card. */
   card: VersionCard | null;
+  /** Rows whose original cannot be read just now: nobody could look at them. */
+  unreadable: ReadonlySet<number>;
 }
 
 /** Same items, labels and seed, same choice. Errors: `usage` for an unknown strategy, `score-not-finite`. */
-export function chooseItems(items: EmbeddedItems, options: ChoiceOptions, { current, settled, card }: Known): Chosen {
+export function chooseItems(items: EmbeddedItems, options: ChoiceOptions, known: Known): Chosen {
+  const { current, settled, card, unreadable } = known;
   const { rows, space, schema } = items;
   const { count, auditCount, seed } = options;
   const kept = new Set(options.keep);
-  const askable = (role: number, state: number) => rowsIn(items, role, state).filter((i) => !kept.has(rows.id[i]));
+  // A near duplicate of what is about to be seen waits for the next choice.
+  const keptClusters = new Set(Array.from(rows.cluster).filter((_, i) => kept.has(rows.id[i])));
+  const askable = (role: number, state: number) =>
+    rowsIn(items, role, state).filter((i) => !keptClusters.has(rows.cluster[i]) && !unreadable.has(i));
   const open = askable(POOL, OPEN);
   const pool = open.length > 0 ? open : askable(POOL, SKIPPED);
   const uncertain = settled ? pool.filter((i) => !settled.has(i)) : pool;
@@ -52,17 +59,26 @@ export function chooseItems(items: EmbeddedItems, options: ChoiceOptions, { curr
     soFar: soFar(items, card),
   });
   const distribution = (i: number) => (current ? Array.from(row(current.probabilities, i)) : null);
-  const drawn = createRng(seed).derive('audit draw').shuffle(askable(AUDIT, OPEN)).slice(0, auditCount);
+  const drawn = select('random', {
+    candidates: askable(AUDIT, OPEN),
+    labelled: rowsWhere(items, (i) => rows.state[i] === LABELLED),
+    batch: auditCount,
+    seed: createRng(seed).derive('audit draw').seed,
+    duplicates: rows.cluster,
+  });
   return {
     kind: 'chosen',
     picks: picks.map((pick) => explain(pick, items, distribution(pick.index))),
-    audit: drawn.map((i) => ({
-      item: rows.id[i],
+    audit: drawn.map(({ index }) => ({
+      item: rows.id[index],
       score: 0,
       strategy: 'audit',
       why: { code: 'audit' },
-      probabilities: distribution(i),
+      probabilities: distribution(index),
     })),
+    missing: rowsWhere(items, (i) => rows.state[i] === OPEN && (space.present[i] === 0 || unreadable.has(i))).map(
+      (i) => rows.id[i],
+    ),
     policy: policyOf(picks, options.strategy),
     modelVersion: current?.version ?? null,
     seed,

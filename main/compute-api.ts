@@ -95,6 +95,8 @@ export interface Chosen {
   picks: Pick[];
   /** Open items of the audit set in random order; the engine mixes them in. */
   audit: Pick[];
+  /** Open items that cannot be asked, because their original cannot be read just now. */
+  missing: ItemId[];
   policy: { strategy: string; code: string; [key: string]: unknown };
   modelVersion: number | null;
   seed: number;

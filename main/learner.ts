@@ -4,6 +4,7 @@
  * memory, and answers with picks, metrics and progress. It writes the cache and blobs,
  * never the project.
  */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { strategyNamed } from './acquisition/index.ts';
 import type { EncoderImportData } from './api.ts';
@@ -22,13 +23,30 @@ import type {
 } from './compute-api.ts';
 import { EngineError } from './domain/errors.ts';
 import type { ItemId, Part } from './domain/item.ts';
-import { row, takeRows } from './domain/matrix.ts';
-import { AUDIT, LABELLED, labelledItems, POOL, rowsIn, rowsWhere, type EmbeddedItems } from './embedded-items.ts';
+import { row, takeRows, type Matrix } from './domain/matrix.ts';
+import {
+  AUDIT,
+  LABELLED,
+  labelledItems,
+  OPEN,
+  POOL,
+  rowsIn,
+  rowsWhere,
+  SKIPPED,
+  type EmbeddedItems,
+} from './embedded-items.ts';
 import { describeEncoder, inspectFile } from './encoder-import.ts';
 import { fitEncoder, openEncoder, type Encoder, type EncoderCard, type EncoderFile } from './inference/index.ts';
 import { intervalOf, Measuring, type Level } from './measuring.ts';
-import { Space } from './space.ts';
-import { openCache, openReader, type Cache, type PoolRows, type ProjectReader } from './store/index.ts';
+import { absentFrom, cachedEmbeddings, keepIn, Space } from './space.ts';
+import {
+  openCache,
+  openReader,
+  type Cache,
+  type EncoderRecord,
+  type PoolRows,
+  type ProjectReader,
+} from './store/index.ts';
 import {
   decidePromotion,
   poolPrior,
@@ -49,14 +67,15 @@ export class Learner {
   readonly #reader: ProjectReader;
   readonly #cache: Cache;
   #encoder: { sha256: string; encoder: Encoder } | null = null;
-  #space: Space | null = null;
+  /** By encoder: the newest, and the live version's while that is another. */
+  readonly #spaces = new Map<string, Space>();
   readonly #measuring: Measuring;
   #prior: { encoder: string; rows: number; prior: PoolPrior } | null = null;
 
   constructor(dir: string) {
     this.#reader = openReader(dir);
     this.#cache = openCache(join(dir, 'cache.sqlite'));
-    this.#measuring = new Measuring(this.#reader, this.#cache);
+    this.#measuring = new Measuring(this.#reader, (encoder, seqs) => this.#vectors(encoder, seqs));
   }
 
   async fitEncoder(seed: number, report: Report, signal?: AbortSignal): Promise<EncoderMade> {
@@ -108,10 +127,15 @@ export class Learner {
     }
   }
 
+  /** Embeds what the newest encoder has not seen yet. */
   async embed(report: Report, signal?: AbortSignal): Promise<Prepared> {
     const rows = this.#reader.items.poolRows();
-    const { encoder } = await this.#liveEncoder();
-    const space = this.#spaceFor(rows);
+    return this.#embed(this.#newest(), rows, report, signal);
+  }
+
+  async #embed(record: EncoderRecord, rows: PoolRows, report: Report, signal?: AbortSignal): Promise<Prepared> {
+    const encoder = await this.#opened(record);
+    const space = this.#spaceOf(record, rows);
     const absent = space.absent();
     const missing: Prepared['missing'] = [];
     for (let start = 0; start < absent.length; start += EMBED_CHUNK) {
@@ -136,33 +160,71 @@ export class Learner {
     return { kind: 'prepared', embedded: absent.length - missing.length, missing };
   }
 
-  async #liveEncoder(): Promise<{ sha256: string; encoder: Encoder; card: EncoderCard }> {
+  #newest(): EncoderRecord {
     const record = this.#reader.versions.encoders().at(-1);
     if (!record)
       throw new EngineError('encoder-missing', 'No encoder has been made yet.', 'Import items first, then try again.');
-    const card = (record.card as EncoderEntry).card;
-    if (this.#encoder?.sha256 !== record.blob) {
-      this.#encoder = { sha256: record.blob, encoder: await openEncoder(this.#reader.blobs.read(record.blob), card) };
+    return record;
+  }
+
+  /** The encoder of the live version, or the newest before there is one. */
+  #inUse(): EncoderRecord {
+    const live = this.#reader.versions.live();
+    const own = live?.encoder == null ? null : this.#reader.versions.encoder(live.encoder);
+    return own ?? this.#newest();
+  }
+
+  async #opened({ blob, card }: EncoderRecord): Promise<Encoder> {
+    if (this.#encoder?.sha256 !== blob) {
+      const encoder = await openEncoder(this.#reader.blobs.read(blob), (card as EncoderEntry).card);
+      this.#encoder = { sha256: blob, encoder };
     }
-    return { ...this.#encoder, card };
+    return this.#encoder.encoder;
   }
 
   /** The embedded pool with a row for each item there is. */
-  #spaceFor(rows: PoolRows): Space {
-    const record = this.#reader.versions.encoders().at(-1);
-    if (!record)
-      throw new EngineError('encoder-missing', 'No encoder has been made yet.', 'Import items first, then try again.');
-    const card = (record.card as EncoderEntry).card;
-    if (this.#space?.encoder !== record.blob)
-      this.#space = new Space(this.#cache, record.blob, card.dims, card.reducedDims);
-    this.#space.grow(rows.seq);
-    return this.#space;
+  #spaceOf(record: EncoderRecord, rows: PoolRows): Space {
+    const { dims, reducedDims } = (record.card as EncoderEntry).card;
+    const wanted = new Set([record.blob, this.#newest().blob, this.#inUse().blob]);
+    for (const encoder of this.#spaces.keys()) if (!wanted.has(encoder)) this.#spaces.delete(encoder);
+    const space = this.#spaces.get(record.blob) ?? new Space(this.#cache, record.blob, dims, reducedDims);
+    this.#spaces.set(record.blob, space);
+    space.grow(rows.seq);
+    return space;
   }
 
-  /** The items as they are now. */
-  #items(): EmbeddedItems {
+  /** Embeddings of a few items under any encoder, made where the cache has none; null where an item cannot be read. */
+  async #vectors(sha256: string, seqs: readonly number[]): Promise<Matrix | null> {
+    const record = this.#reader.versions.encoders().find(({ blob }) => blob === sha256);
+    if (!record) return null;
+    const { card } = record.card as EncoderEntry;
+    const absent = absentFrom(this.#cache, card, seqs);
+    if (absent.length > 0) {
+      const encoder = await openEncoder(this.#reader.blobs.read(sha256), card);
+      try {
+        const { embedding, reduced, problems } = await encoder.embed(this.#reader.items.partsOf(absent));
+        if (problems.length > 0) return null;
+        keepIn(this.#cache, card, absent, embedding, reduced);
+      } finally {
+        await encoder.close();
+      }
+    }
+    return cachedEmbeddings(this.#cache, card, seqs);
+  }
+
+  /** The items as they are now, under the newest encoder unless told otherwise. */
+  #items(record = this.#newest()): EmbeddedItems {
     const rows = this.#reader.items.poolRows();
-    return { rows, space: this.#spaceFor(rows), schema: this.#reader.schema.current() };
+    return { rows, space: this.#spaceOf(record, rows), schema: this.#reader.schema.current() };
+  }
+
+  /** The items under the encoder of the live version. Where that is not the newest, what it has not seen is embedded first. */
+  async #itemsInUse(report: Report, signal?: AbortSignal): Promise<EmbeddedItems> {
+    const record = this.#inUse();
+    if (record.encoder !== this.#newest().encoder) {
+      await this.#embed(record, this.#reader.items.poolRows(), report, signal);
+    }
+    return this.#items(record);
   }
 
   /** What the pool says before any label; the same while the pool stays the same. */
@@ -208,22 +270,36 @@ export class Learner {
   }
 
   async choose(options: ChoiceOptions, report: Report, signal?: AbortSignal): Promise<Chosen> {
+    const items = await this.#itemsInUse(report, signal);
     report('choosing', null, null);
-    const items = this.#items();
     const current = await this.#measuring.probabilities(items, signal);
     const settled = current && (await this.#measuring.settledRows(items, current));
     const card = (this.#reader.versions.live()?.card ?? null) as VersionCard | null;
-    return chooseItems(items, options, { current, settled, card });
+    const choose = (unreadable: ReadonlySet<number>) =>
+      chooseItems(items, options, { current, settled, card, unreadable });
+    const chosen = choose(new Set());
+    const picked = new Set([...chosen.picks, ...chosen.audit].map(({ item }) => item));
+    const { rows } = items;
+    if (this.#unreadable(rows, (i) => picked.has(rows.id[i])).size === 0) return chosen;
+    // Where one original is gone, a folder or a drive may be: all are looked for.
+    return choose(this.#unreadable(rows, (i) => rows.state[i] === OPEN || rows.state[i] === SKIPPED));
+  }
+
+  /** Rows of which an image is not where it was at import. */
+  #unreadable(rows: PoolRows, among: (i: number) => boolean): Set<number> {
+    const isGone = (i: number) =>
+      this.#reader.items.partsOf([rows.seq[i]])[0].some((part) => part.kind === 'image' && !existsSync(part.path));
+    return new Set(rowsWhere({ rows }, (i) => among(i) && isGone(i)));
   }
 
   async evidence(level: Level): Promise<Evidence> {
-    return this.#measuring.evidence(this.#items(), level);
+    return this.#measuring.evidence(this.#items(this.#inUse()), level);
   }
 
   async predict(
     ids: ItemId[] | null,
   ): Promise<{ modelVersion: number; classes: string[]; items: { item: ItemId; probabilities: number[] }[] }> {
-    const items = this.#items();
+    const items = await this.#itemsInUse(() => undefined);
     const { rows, space } = items;
     const current = await this.#measuring.probabilities(items);
     const live = this.#reader.versions.live();
@@ -244,7 +320,7 @@ export class Learner {
 
   /** The labelled items nearest by cosine of their reduced vectors. */
   similar(item: ItemId, count: number): { item: ItemId; similarity: number }[] {
-    const items = this.#items();
+    const items = this.#items(this.#inUse());
     const { rows, space } = items;
     const at = rows.id.indexOf(item);
     if (at < 0 || space.present[at] === 0) return [];

@@ -4,6 +4,7 @@
  * work; the store keeps the outcome. It never delays an annotation: a label is on disk
  * before the loop hears of it.
  */
+import { existsSync } from 'node:fs';
 import type { EncoderImportData, ImportOptionsData, JobData } from './api.ts';
 import type {
   Chosen,
@@ -11,7 +12,6 @@ import type {
   ImportedEncoders,
   EncoderMade,
   Evidence,
-  Pick,
   Prepared,
   ProgressEvent,
   ReadEvent,
@@ -25,7 +25,8 @@ import type { ItemId } from './domain/item.ts';
 import { createRng } from './domain/rng.ts';
 import { isNearDuplicate } from './ingest/index.ts';
 import type { JobControl, Jobs } from './jobs.ts';
-import type { ProjectStore, QueueDraft } from './store/index.ts';
+import { drawnAtRandom, queueDrafts } from './queue-drafts.ts';
+import type { ProjectStore } from './store/index.ts';
 
 export type ChangeKind = 'project' | 'items' | 'annotations' | 'queue' | 'jobs' | 'versions';
 
@@ -39,6 +40,8 @@ const REFIT_FACTOR = 2;
 /** Labels after which training pays: few at first, then in proportion, so that versions stay few. */
 const LEAST_LABELS = 5;
 const LABEL_SHARE = 0.1;
+/** How many missing originals are looked for to see whether they are back. */
+const LOOKED_FOR = 3;
 /** A compute process that dies is tried again this often before the job fails. */
 const TRIES = 2;
 
@@ -60,8 +63,12 @@ export class Loop {
   readonly #parts: LoopParts;
   evidence: Evidence | null = null;
   policy: Chosen['policy'] | null = null;
-  /** Items whose original cannot be read just now. */
+  /** Open items whose original cannot be read just now. */
   missing = new Set<ItemId>();
+  /** What the project was when a job of this kind ended without what it was for: the same is not tried again by itself. */
+  readonly #rested = new Map<JobData['kind'], { items: number; sequence: number }>();
+  /** What the queue was last chosen from; choosing again from the same would give the same. */
+  #chosenFrom = '';
   #embeddedItems = -1;
   #closed = false;
   #refreshing: Promise<void> | null = null;
@@ -101,32 +108,70 @@ export class Loop {
   advance(): void {
     const { jobs, store, automatic } = this.#parts;
     if (!automatic || this.#closed) return;
-    const counts = store.counts();
-    if (counts.items === 0) return;
-    if (store.queue.remaining() === 0 && this.#mustEncode(counts.items)) this.#askAtRandom(counts.items);
+    const { items } = store.counts();
+    if (items === 0) return;
+    if (store.queue.remaining() === 0 && this.#mustEncode(items)) this.#askAtRandom(items);
     if (['encode', 'train', 'queue'].some((kind) => jobs.isActive(kind as JobData['kind']))) return;
-    if (this.#mustEncode(counts.items)) {
-      // While an import runs, the pool is not fitted on its first few hundred items again and again.
-      if (!jobs.isActive('import') || store.versions.encoders().length === 0) this.#chain(this.startEncode());
-    } else if (this.canTrain() && this.labelsSinceTraining() >= this.trainAfter()) this.#chain(this.startTraining());
-    else if (store.queue.remaining() < Math.min(REFILL_BELOW, this.#openItems())) this.#chain(this.startQueue());
+    const hasEncoder = store.versions.encoders().length > 0;
+    // While an import runs, the pool is not fitted on its first few hundred items again and again.
+    const mayEncode = !this.#isResting('encode') && (!jobs.isActive('import') || !hasEncoder);
+    if (this.#mustEncode(items) && mayEncode) this.#chain(this.startEncode());
+    else if (!hasEncoder) return;
+    else if (this.#mustTrain() && !this.#isResting('train')) this.#chain(this.startTraining());
+    else if (this.#mustChoose() && !this.#isResting('queue')) this.#chain(this.startQueue());
+  }
+
+  /** After so many labels, and at once when the pool has got an encoder that no version knows yet. */
+  #mustTrain(): boolean {
+    if (!this.canTrain()) return false;
+    const { versions } = this.#parts.store;
+    const last = versions.list().at(-1);
+    const isOutgrown = last !== undefined && last.encoder !== versions.encoders().at(-1)?.encoder;
+    return isOutgrown || this.labelsSinceTraining() >= this.trainAfter();
+  }
+
+  #mustChoose(): boolean {
+    const remaining = this.#parts.store.queue.remaining();
+    if (remaining < Math.min(REFILL_BELOW, this.#openItems())) return this.#chosenFrom !== this.#choosable();
+    return remaining < REFILL_BELOW && this.#isBack();
+  }
+
+  /** Everything that a choice follows from. */
+  #choosable(): string {
+    const { store } = this.#parts;
+    return JSON.stringify([
+      store.counts().items,
+      this.#embeddedItems,
+      store.annotations.head().sequence,
+      store.versions.live()?.version ?? null,
+    ]);
+  }
+
+  /** Whether one of the first missing originals can be read again. */
+  #isBack(): boolean {
+    const { items } = this.#parts.store;
+    return [...this.missing].slice(0, LOOKED_FOR).some((id) => {
+      const images = (items.get(id)?.parts ?? []).filter((part) => part.kind === 'image');
+      return images.length > 0 && images.every((part) => existsSync(part.path));
+    });
+  }
+
+  /** A job that was cancelled or failed is not begun again before the project has changed: by new items, or by a few acts. */
+  #isResting(kind: JobData['kind']): boolean {
+    const rested = this.#rested.get(kind);
+    if (!rested) return false;
+    const { store } = this.#parts;
+    const acts = store.annotations.head().sequence - rested.sequence;
+    if (store.counts().items === rested.items && acts < LEAST_LABELS) return true;
+    this.#rested.delete(kind);
+    return false;
   }
 
   /** Something to label from the first second on: a random draw, until the pool has been looked at. Roles are drawn at random already, so the audit set keeps its share. */
   #askAtRandom(items: number): void {
     const { store, changed } = this.#parts;
     const seed = this.#seed(`at random ${store.annotations.head().sequence}`);
-    const rng = createRng(seed);
-    const clusters = new Set<number>();
-    const drafts = rng.sample(items, Math.min(items, BATCH)).flatMap((before): QueueDraft[] => {
-      const [record] = store.items.list({ after: before, limit: 1 });
-      if (record?.state !== 'open' || clusters.has(record.cluster)) return [];
-      clusters.add(record.cluster);
-      const code = record.role === 'audit' ? 'audit' : 'random';
-      return [
-        { item: record.id, score: 0, strategy: code, modelVersion: null, seed, why: { code, distribution: null } },
-      ];
-    });
+    const drafts = drawnAtRandom(store.items, items, BATCH, seed);
     store.queue.replace(drafts, { keepFirst: 0 });
     changed('queue');
   }
@@ -139,8 +184,13 @@ export class Loop {
   #chain(job: { finished: Promise<JobData> }): void {
     job.finished.then(
       (view) => {
-        if (view.state === 'done') this.advance();
+        if (this.#closed) return;
+        const { store } = this.#parts;
+        if (view.state === 'done') this.#rested.delete(view.kind);
+        else this.#rested.set(view.kind, { items: store.counts().items, sequence: store.annotations.head().sequence });
+        this.advance();
       },
+      // The project was closed.
       () => undefined,
     );
   }
@@ -199,11 +249,7 @@ export class Loop {
       const { store } = this.#parts;
       const items = store.counts().items;
       if (options.refit || this.#mustFit(items)) await this.#fitEncoder(control);
-      const prepared = await this.#stream<Prepared>(control, 'prepared', (compute, call) =>
-        compute.embed(undefined, call),
-      );
-      this.missing = new Set(prepared.missing.map(({ item }) => item));
-      this.#embeddedItems = items;
+      const prepared = await this.#embed(control, items);
       return { embedded: prepared.embedded, missing: prepared.missing.length };
     });
   }
@@ -297,36 +343,45 @@ export class Loop {
         'The project has no items yet.',
         'Import some images, texts or tables first.',
       );
+    // What an import is bringing in is embedded when it is over: until then what is there is enough to go on.
+    if (this.#parts.automatic && this.#parts.jobs.isActive('import') && store.versions.encoders().length > 0) return;
     if (this.#mustFit(items)) await this.#fitEncoder(control);
-    if (this.#embeddedItems === items) return;
+    else if (this.#embeddedItems === items && this.missing.size === 0) return;
+    await this.#embed(control, items);
+  }
+
+  /** Embeds what is not embedded; what could not be read before is tried again. */
+  async #embed(control: JobControl, items: number): Promise<Prepared> {
     const prepared = await this.#stream<Prepared>(control, 'prepared', (compute, call) =>
       compute.embed(undefined, call),
     );
     this.missing = new Set(prepared.missing.map(({ item }) => item));
     this.#embeddedItems = items;
+    return prepared;
   }
 
   /** Chooses the next batch and mixes the audit draw into it; what is about to be seen keeps its place. */
   async #choose(control: JobControl, count = BATCH): Promise<number> {
     const { store, changed } = this.#parts;
-    const head = store.queue.next(FROZEN_HEAD).map((entry) => entry.item);
+    const chosenFrom = this.#choosable();
+    const head = store.queue.next(FROZEN_HEAD);
     const seed = this.#seed(`choose ${store.annotations.head().sequence}`);
     const chosen = await this.#stream<Chosen>(control, 'chosen', (compute, call) =>
-      compute.choose({ count, auditCount: count, strategy: 'default', seed, keep: head }, call),
+      compute.choose(
+        { count, auditCount: count, strategy: 'default', seed, keep: head.map((entry) => entry.item) },
+        call,
+      ),
     );
     this.policy = chosen.policy;
-    const entries = mixAudit(chosen, store.facts.auditShare, seed);
-    const open = store.queue.replace(
-      entries.map((pick): QueueDraft => ({
-        item: pick.item,
-        score: pick.score,
-        strategy: pick.strategy,
-        modelVersion: chosen.modelVersion,
-        seed: chosen.seed,
-        why: { ...pick.why, distribution: pick.probabilities },
-      })),
-      { keepFirst: FROZEN_HEAD },
-    );
+    const drafts = queueDrafts(chosen, store.facts.auditShare);
+    this.missing = new Set(chosen.missing);
+    this.#chosenFrom = chosenFrom;
+    // Nobody can look at what is missing: it loses its place.
+    const stays = head.filter((entry) => !this.missing.has(entry.item));
+    const open =
+      stays.length === head.length
+        ? store.queue.replace(drafts, { keepFirst: FROZEN_HEAD })
+        : store.queue.replace([...stays, ...drafts], { keepFirst: 0 });
     changed('queue');
     return open;
   }
@@ -357,7 +412,8 @@ export class Loop {
   /** At least `count` open entries, where there are so many items. */
   async ensureQueue(count: number): Promise<void> {
     const { jobs, store } = this.#parts;
-    if (store.queue.remaining() >= Math.min(count, this.#openItems()) && store.queue.remaining() > 0) return;
+    const remaining = store.queue.remaining();
+    if (remaining > 0 && remaining >= Math.min(count, this.#openItems()) && !this.#isBack()) return;
     const job = await jobs.start('queue', {}, async (control) => {
       await this.#ensureEncoded(control);
       return { entries: await this.#choose(control, Math.max(BATCH, count)) };
@@ -425,22 +481,4 @@ export class Loop {
   #seed(name: string): number {
     return createRng(this.#parts.store.facts.seed).derive(name).seed;
   }
-}
-
-/** Every place in the queue is an audit item with probability `share`, as long as there are some; when the pool is used up, the audit items that are left follow. */
-export function mixAudit(
-  chosen: { picks: readonly Pick[]; audit: readonly Pick[] },
-  share: number,
-  seed: number,
-): Pick[] {
-  const { picks, audit } = chosen;
-  if (picks.length === 0) return [...audit];
-  const rng = createRng(seed).derive('audit places');
-  const mixed: Pick[] = [];
-  let next = 0;
-  for (const pick of picks) {
-    while (next < audit.length && rng.next() < share) mixed.push(audit[next++]);
-    mixed.push(pick);
-  }
-  return mixed;
 }

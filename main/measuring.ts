@@ -8,8 +8,7 @@ import type { GuaranteeData, IntervalData } from './api.ts';
 import type { Evidence } from './compute-api.ts';
 import { takeRows, type Matrix } from './domain/matrix.ts';
 import { AUDIT, LABELLED, labelledItems, OPEN, POOL, rowsIn, type EmbeddedItems } from './embedded-items.ts';
-import { cachedEmbeddings } from './space.ts';
-import type { Cache, ProjectReader, VersionRecord } from './store/index.ts';
+import type { ProjectReader, VersionRecord } from './store/index.ts';
 import { measure, predictPool, readHead, suggestions, type Head, type VersionCard } from './training/index.ts';
 
 export interface Level {
@@ -26,16 +25,19 @@ export interface PoolProbabilities {
   probabilities: Matrix;
 }
 
+/** Embeddings of items by `seq` under an encoder; null where there are none to be had. */
+export type Vectors = (encoder: string, seqs: readonly number[]) => Promise<Matrix | null>;
+
 export class Measuring {
   readonly #reader: ProjectReader;
-  readonly #cache: Cache;
+  readonly #vectors: Vectors;
   /** By version. */
   readonly #heads = new Map<number, Head>();
   #predicted: (PoolProbabilities & { rows: number; embedded: number; encoder: string }) | null = null;
 
-  constructor(reader: ProjectReader, cache: Cache) {
+  constructor(reader: ProjectReader, vectors: Vectors) {
     this.#reader = reader;
-    this.#cache = cache;
+    this.#vectors = vectors;
   }
 
   #head(version: VersionRecord): Head {
@@ -47,16 +49,14 @@ export class Measuring {
     return head;
   }
 
-  /** A version on labelled audit items; null where their embeddings under its encoder are gone. */
+  /** A version on labelled audit items; null where they cannot be embedded under its encoder. */
   async onAudit(version: VersionRecord, items: EmbeddedItems, auditing: readonly number[]) {
     const card = version.card as VersionCard;
-    const { sha256, dims } = card.encoder;
+    const { sha256 } = card.encoder;
     const { rows, space, schema } = items;
     const seqs = auditing.map((i) => rows.seq[i]);
     const embedding =
-      space.encoder === sha256
-        ? takeRows(space.embedding, auditing)
-        : cachedEmbeddings(this.#cache, sha256, dims, seqs);
+      space.encoder === sha256 ? takeRows(space.embedding, auditing) : await this.#vectors(sha256, seqs);
     if (!embedding) return null;
     const classes = widened(card.classes, schema.classes);
     return measure(this.#head(version), { items: labelledItems(items, auditing), embedding }, { ...schema, classes });

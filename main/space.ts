@@ -4,7 +4,8 @@
  * and reduced vector side by side in one cache entry. Nothing here decides anything.
  */
 import { assert } from './domain/errors.ts';
-import { matrix, type Matrix } from './domain/matrix.ts';
+import { matrix, row, type Matrix } from './domain/matrix.ts';
+import type { EncoderCard } from './inference/index.ts';
 import type { Cache } from './store/index.ts';
 
 const KIND = 'embedding';
@@ -91,13 +92,35 @@ function enlarged(m: Matrix, rows: number): Matrix {
   return larger;
 }
 
-/** The embeddings of a few items under another encoder, as far as the cache still has all of them; else null. */
-export function cachedEmbeddings(cache: Cache, encoder: string, dims: number, seqs: readonly number[]): Matrix | null {
-  const found = cache.read({ kind: KIND, version: encoder }, seqs);
-  const result = matrix(seqs.length, dims);
+/** What of an encoder's card says how long an entry is. */
+type Widths = Pick<EncoderCard, 'sha256' | 'dims' | 'reducedDims'>;
+
+const isEntry = (bytes: Buffer | null, { dims, reducedDims }: Widths): bytes is Buffer =>
+  bytes?.length === 4 * (dims + reducedDims);
+
+/** Which of a few items the cache has no vectors of. */
+export function absentFrom(cache: Cache, encoder: Widths, seqs: readonly number[]): number[] {
+  const found = cache.read({ kind: KIND, version: encoder.sha256 }, seqs);
+  return seqs.filter((_, i) => !isEntry(found[i], encoder));
+}
+
+/** Keeps vectors of a few items in the cache, a row for each. */
+export function keepIn(cache: Cache, encoder: Widths, seqs: readonly number[], embedding: Matrix, reduced: Matrix) {
+  const entries = seqs.map((seq, i): [number, Uint8Array] => [
+    seq,
+    new Uint8Array(Float32Array.of(...row(embedding, i), ...row(reduced, i)).buffer),
+  ]);
+  cache.write({ kind: KIND, version: encoder.sha256 }, entries);
+}
+
+/** The embeddings of a few items as the cache has them; null unless it has all. */
+export function cachedEmbeddings(cache: Cache, encoder: Widths, seqs: readonly number[]): Matrix | null {
+  const found = cache.read({ kind: KIND, version: encoder.sha256 }, seqs);
+  const result = matrix(seqs.length, encoder.dims);
   for (const [i, bytes] of found.entries()) {
-    if (bytes === null || bytes.length < 4 * dims) return null;
-    result.data.set(new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + 4 * dims)), i * dims);
+    if (!isEntry(bytes, encoder)) return null;
+    const { buffer, byteOffset } = bytes;
+    result.data.set(new Float32Array(buffer.slice(byteOffset, byteOffset + 4 * encoder.dims)), i * encoder.dims);
   }
   return result;
 }
