@@ -1,5 +1,5 @@
 /**
- * The audit draw, and the guarantee that rests on it: the largest set of pool items, taken
+ * The guarantee that rests on the audit set: the largest set of pool items, taken
  * from the most confident down, whose suggested labels are wrong at most a share `alpha`
  * of the time, with probability at least 1 − `delta` over the drawing of the audit set
  * (Learn then Test, Angelopoulos et al. 2021: fixed-sequence testing of thresholds).
@@ -9,15 +9,7 @@
  * It holds for independent items drawn like the audit set; drift or a new model voids it.
  */
 import { EngineError, assert } from '../domain/errors.ts';
-import { hashString } from '../domain/rng.ts';
 import { binomialAtMost, hypergeometricAtMost, upperBound } from './binomial.ts';
-
-export type Role = 'audit' | 'train';
-
-/** The role of everything that shares `key` (a group, a near-duplicate component, or one item's id), from that and the project's seed alone: the same in whatever order things come. `auditShare` in [0, 1] is the expected share of keys drawn for the audit set. */
-export function roleOf(key: string, seed: number, auditShare: number): Role {
-  return hashString(key, hashString('audit', seed)) / 2 ** 32 < auditShare ? 'audit' : 'train';
-}
 
 export interface GuaranteeInput {
   /** The top probability of each audit item under the model in question. */

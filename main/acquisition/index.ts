@@ -4,7 +4,7 @@
  * Pure functions over arrays; no files, no models, no clock.
  */
 export { binomialAtMost, clopperPearson, upperBound, type Interval } from './binomial.ts';
-export { findGuarantee, roleOf, smallestAudit, type Guarantee, type GuaranteeInput, type Role } from './guarantee.ts';
+export { findGuarantee, smallestAudit, type Guarantee, type GuaranteeInput } from './guarantee.ts';
 export { kMeans, squaredDistance, type Clusters } from './k-means.ts';
 export { choosePhase, type LabelsSoFar, type Phase } from './policy.ts';
 export { competing, uncertainty, type Uncertainty } from './scores.ts';

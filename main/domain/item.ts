@@ -4,6 +4,7 @@
  * bytes are the same item wherever they come from.
  */
 import { createHash } from 'node:crypto';
+import { hashString } from './rng.ts';
 
 /** 16 hex digits, from the item's bytes. */
 export type ItemId = string & { readonly __brand: 'ItemId' };
@@ -49,6 +50,14 @@ export function itemIdOf(parts: readonly Part[], external: string | null): ItemI
   }
   if (external !== null && parts.every((part) => part.kind === 'numbers')) digest.update(`id\n${external}`);
   return digest.digest('hex').slice(0, 16) as ItemId;
+}
+
+/** `audit`: drawn at random to measure the model, never trained on or chosen from. */
+export type Role = 'pool' | 'audit';
+
+/** The role of everything that shares `key` (a group's name, or one item's id), from that and the project's seed alone: the same in whatever order things come. `auditShare` in [0, 1] is the expected share of keys drawn for the audit set. */
+export function roleOf(key: string, seed: number, auditShare: number): Role {
+  return hashString(key, hashString('audit', seed)) / 2 ** 32 < auditShare ? 'audit' : 'pool';
 }
 
 /** What a near-duplicate search needs: two items are candidates when any band is equal, and near duplicates when `similarity` of their `code`s is high enough for the kind. */

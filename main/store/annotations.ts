@@ -15,11 +15,11 @@ import {
   type Suggestion,
 } from '../domain/annotation.ts';
 import { EngineError } from '../domain/errors.ts';
-import type { ItemId } from '../domain/item.ts';
+import type { ItemId, Role } from '../domain/item.ts';
 import type { LabelSchema } from '../domain/schema.ts';
 import type { Db } from './connection.ts';
 import { assertFull, fromJson } from './connection.ts';
-import type { Role, StateKeeper, Tally } from './counters.ts';
+import type { StateKeeper, Tally } from './counters.ts';
 import { checkDraft, invalid } from './drafts.ts';
 
 /** Who labels that came with imported files are by. */

@@ -4,12 +4,10 @@
  * million rows takes 21 ms, so nothing is counted when it is asked for. All of it can be
  * derived again; `verify` does so and compares.
  */
+import type { Role } from '../domain/item.ts';
 import type { ItemState, Resolved } from '../domain/annotation.ts';
 import type { Db } from './connection.ts';
 import { fromJson } from './connection.ts';
-
-/** `audit`: drawn at random to measure the model, never trained on. */
-export type Role = 'pool' | 'audit';
 
 export interface RoleCounts {
   items: number;

@@ -7,13 +7,12 @@
  * wins: a smaller audit set is a lesser harm than a leaking one.
  */
 import { assert, EngineError } from '../domain/errors.ts';
-import type { Candidate, Fingerprint, ImportProblem, Part } from '../domain/item.ts';
-import { hashString } from '../domain/rng.ts';
+import { roleOf, type Candidate, type Fingerprint, type ImportProblem, type Part, type Role } from '../domain/item.ts';
 import type { LabelSchema } from '../domain/schema.ts';
 import { IMPORTER, type Appending } from './annotations.ts';
 import type { Db } from './connection.ts';
 import { assertFull, fromJson } from './connection.ts';
-import type { Role, StateKeeper, StateRow, Tally } from './counters.ts';
+import type { StateKeeper, StateRow, Tally } from './counters.ts';
 import { checkClasses } from './drafts.ts';
 
 /** Parts of one item are numbered 0…63. */
@@ -68,11 +67,6 @@ interface ItemRow {
   group: string | null;
 }
 
-/** The role of the component that begins with `key`: a group's name or an item's id. */
-export function roleOfComponent(key: string, seed: number, auditShare: number): Role {
-  return hashString(key, hashString('audit', seed)) / 2 ** 32 < auditShare ? 'audit' : 'pool';
-}
-
 /** Prepares adding; the returned function throws `disk-full`, `io-failed` or `job-unknown` and then has added nothing. */
 export function createImporter(context: Context): AddCandidates {
   const { db, clock, schema, seed, auditShare, tally, states, appendWithin } = context;
@@ -111,7 +105,7 @@ export function createImporter(context: Context): AddCandidates {
     const component = joined.length === 0 ? seq : components.merge(joined);
     const role =
       joined.length === 0
-        ? roleOfComponent(candidate.group ?? candidate.id, seed, auditShare)
+        ? roleOf(candidate.group ?? candidate.id, seed, auditShare)
         : (roleIn.get(component)?.role ?? 'pool');
     insertItem.run(
       seq,

@@ -17,7 +17,7 @@ export { backupProject, restoreBackup, type BackupResult } from './backup.ts';
 export { openBlobs, type Blobs } from './blobs.ts';
 export { openCache, type Cache, type CacheKey } from './cache.ts';
 export { IMPORTER, type AnnotationReader, type AnnotationWriter } from './annotations.ts';
-export type { Counts, Role, RoleCounts } from './counters.ts';
+export type { Counts, RoleCounts } from './counters.ts';
 export type { ImportBatch, ImportCounts, ImportResult } from './imports.ts';
 export { ITEM_STATES, ROLES, type ItemReader, type ItemRecord, type PoolRows } from './items.ts';
 export { JOB_STATES, type JobProgress, type JobReader, type JobRecord, type JobState, type JobWriter } from './jobs.ts';

@@ -3,10 +3,9 @@
  * columns. The state and classes given are those that follow from the annotations.
  */
 import type { ItemState } from '../domain/annotation.ts';
-import type { ItemId, Part } from '../domain/item.ts';
+import type { ItemId, Part, Role } from '../domain/item.ts';
 import type { Db } from './connection.ts';
 import { fromJson } from './connection.ts';
-import type { Role } from './counters.ts';
 import { PARTS_PER_ITEM } from './imports.ts';
 
 /** The states in the order in which `PoolRows.state` numbers them. */

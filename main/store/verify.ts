@@ -9,7 +9,8 @@ import { annotationOf, suggestionJson, type AnnotationRow } from './annotations.
 import type { Blobs } from './blobs.ts';
 import type { Db } from './connection.ts';
 import { troubleOf } from './connection.ts';
-import { createCountReader, rowOf, type Counts, type Role } from './counters.ts';
+import type { Role } from '../domain/item.ts';
+import { createCountReader, rowOf, type Counts } from './counters.ts';
 import { APPEND_ONLY } from './migrations.ts';
 
 export type VerificationCode =

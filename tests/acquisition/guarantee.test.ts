@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { findGuarantee, roleOf, smallestAudit } from '../../main/acquisition/index.ts';
+import { findGuarantee, smallestAudit } from '../../main/acquisition/index.ts';
 import { riskPValue } from '../../main/acquisition/guarantee.ts';
 import { createRng } from '../../main/domain/rng.ts';
 
@@ -101,23 +101,5 @@ describe('the guarantee', () => {
   it('refuses levels that are not shares', () => {
     const input = { auditConfidence: [], auditCorrect: [], poolConfidence: [], alpha: 5, delta: 0.1 };
     expect(() => findGuarantee(input)).toThrowError(expect.objectContaining({ code: 'input-invalid' }));
-  });
-});
-
-describe('the audit draw', () => {
-  it('gives a key the same role whenever it is asked', () => {
-    expect(range(100, (i) => Number(roleOf(`patient ${i}`, 7, 0.2) === 'audit'))).toEqual(
-      range(100, (i) => Number(roleOf(`patient ${i}`, 7, 0.2) === 'audit')),
-    );
-  });
-
-  it('draws the share asked for, differently for every seed', () => {
-    const drawn = (seed: number) => range(10_000, (i) => Number(roleOf(`g${i}`, seed, 0.2) === 'audit'));
-    const first = drawn(1);
-    const second = drawn(2);
-    const share = (roles: number[]) => roles.reduce((a, b) => a + b) / roles.length;
-    // Four deviations of a binomial share of 10,000.
-    expect(Math.abs(share(first) - 0.2)).toBeLessThan(0.016);
-    expect(share(first.map((role, i) => role * second[i]))).toBeLessThan(0.056);
   });
 });
