@@ -3,7 +3,16 @@
  * hint that starts with a verb, and whatever was in the project before is there after.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { deflateSync } from 'node:zlib';
@@ -178,6 +187,13 @@ describe('An import', () => {
     expect(found['not-an-image.png']).toMatch(/^file-(damaged|unsupported)$/);
     for (const problem of json.problems) expect(problem.hint).toMatch(/^[A-Z]/);
   });
+  test.skipIf(process.platform === 'win32')('names a file that a link promises and that is not there', async () => {
+    mkdirSync(join(work, 'dangling'));
+    symlinkSync(join(work, 'nowhere.png'), join(work, 'dangling', 'link.png'));
+    file('dangling/beside.txt', 'a text beside a link that leads nowhere');
+    const { json } = await runJson<Imported>('import', project, join(work, 'dangling'));
+    expect({ added: json.added, code: json.problems[0].code }).toEqual({ added: 1, code: 'source-unreadable' });
+  });
   test.skipIf(isRoot || !onLinux)('names a file it may not read', async () => {
     chmodSync(file('secret/locked.txt', 'a text nobody may read'), 0o000);
     const { json } = await runJson<Imported>('import', project, join(work, 'secret'));
@@ -212,6 +228,16 @@ describe('A label', () => {
     expectTrouble('class-unknown', 'label', project, 'a', 'perhaps'));
   test('for an item that is not there is refused', () =>
     expectTrouble('item-unknown', 'label', project, 'nobody', 'yes'));
+});
+
+test('A table whose labels are all of one class imports, and training says what is missing', async () => {
+  const dir = join(work, 'one-sided');
+  await runCli(['new', dir, '--classes', 'yes,no']);
+  const rows = Array.from({ length: 12 }, (_, i) => `${i},note number ${i} about something,yes`);
+  const table = file('one-sided.csv', `id,note,answer\n${rows.join('\n')}\n`);
+  const { json } = await runJson<Imported>('import', dir, table, '--text', 'note', '--id', 'id', '--label', 'answer');
+  expect(json).toMatchObject({ added: 12, problems: [] });
+  await expectTrouble('labels-too-few', 'train', dir);
 });
 
 describe('Usage', () => {
