@@ -197,8 +197,9 @@ export const MappingShape = v.object({
   text: v.optional(v.string()),
   image: v.optional(v.string()),
   numbers: v.optional(v.union([v.literal('auto'), v.array(v.string())])),
-  id: v.optional(v.string()),
-  group: v.optional(v.string()),
+  /** Null: no column is; left out: guessed. */
+  id: v.optional(v.nullable(v.string())),
+  group: v.optional(v.nullable(v.string())),
   label: v.optional(v.string()),
 });
 

@@ -29,6 +29,8 @@ export const SHORTCUTS = [
   { id: 'open-project', keys: ['g o'], scope: 'everywhere', says: () => m.command_open_project() },
   { id: 'import', keys: ['g i'], scope: 'everywhere', says: () => m.command_import() },
   { id: 'train', keys: ['g t'], scope: 'everywhere', says: () => m.command_train() },
+  { id: 'encoder', keys: ['g m'], scope: 'everywhere', says: () => m.command_encoder() },
+  { id: 'own-encoder', keys: ['g w'], scope: 'everywhere', says: () => m.command_own_encoder() },
   { id: 'theme', keys: ['Alt+Shift+T'], scope: 'everywhere', says: () => m.command_theme() },
   { id: 'language', keys: ['Alt+Shift+L'], scope: 'everywhere', says: () => m.command_language() },
 

@@ -14,13 +14,13 @@ import { basename } from 'node:path';
 import { EngineError } from '../domain/errors.ts';
 import type { Cell, OpenTable, Row } from './table.ts';
 
-/** Which column is what. `numbers: 'auto'` takes the columns that look like measurements. */
+/** Which column is what; `null` says that no column is, where leaving it out would let it be guessed. `numbers: 'auto'` takes the columns that look like measurements. */
 export interface Mapping {
   text?: string;
   image?: string;
   numbers?: string[] | 'auto';
-  id?: string;
-  group?: string;
+  id?: string | null;
+  group?: string | null;
   label?: string;
 }
 
@@ -80,7 +80,7 @@ export function planColumns(table: OpenTable, mapping: Mapping): ColumnPlan {
   const { columns, sample } = table;
   const numbersNamed = Array.isArray(mapping.numbers) ? mapping.numbers : [];
   const named = [mapping.text, mapping.image, mapping.id, mapping.group, mapping.label, ...numbersNamed];
-  const missing = [...new Set(named.filter((name): name is string => name !== undefined && !columns.includes(name)))];
+  const missing = [...new Set(named.filter((name): name is string => typeof name === 'string' && !columns.includes(name)))];
   if (missing.length > 0) {
     throw columnMissing(
       table,
@@ -93,8 +93,8 @@ export function planColumns(table: OpenTable, mapping: Mapping): ColumnPlan {
   const guess = (role: Role) => columns.find((column) => !used.has(column) && roles.get(column) === role) ?? null;
   const decimalComma = table.delimiter === ';';
   const contentGiven = mapping.text !== undefined || mapping.image !== undefined || mapping.numbers !== undefined;
-  const id = mapping.id ?? guess('id');
-  const group = mapping.group ?? guess('group');
+  const id = mapping.id === undefined ? guess('id') : mapping.id;
+  const group = mapping.group === undefined ? guess('group') : mapping.group;
   const image = mapping.image ?? (contentGiven ? null : guess('image'));
   let text = mapping.text ?? (contentGiven ? null : guess('text'));
   for (const column of [id, group, image, text]) if (column !== null) used.add(column);
@@ -131,7 +131,7 @@ export function planColumns(table: OpenTable, mapping: Mapping): ColumnPlan {
     image,
     numbers,
     id,
-    idGiven: mapping.id !== undefined,
+    idGiven: typeof mapping.id === 'string',
     group,
     label: mapping.label ?? null,
     decimalComma,

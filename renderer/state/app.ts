@@ -1,6 +1,7 @@
 /** The desk's parts, put together once. Views import `app`; nothing here is created twice. */
 import { createCommands } from './commands.ts';
 import { Desk } from './desk.svelte.ts';
+import { Encoders } from './encoders.svelte.ts';
 import { Evidence } from './evidence.svelte.ts';
 import { Items } from './items.svelte.ts';
 import { Labelling } from './labelling.svelte.ts';
@@ -19,6 +20,7 @@ const parts = {
   evidence: new Evidence(desk),
   versions: new Versions(desk),
   items: new Items(desk),
+  encoders: new Encoders(desk),
   wizard: new Wizard(desk),
 };
 

@@ -4,6 +4,7 @@
  */
 import type { CommandId } from '../shortcuts.ts';
 import type { Desk } from './desk.svelte.ts';
+import type { Encoders } from './encoders.svelte.ts';
 import type { Evidence } from './evidence.svelte.ts';
 import type { Items } from './items.svelte.ts';
 import type { Labelling } from './labelling.svelte.ts';
@@ -20,6 +21,7 @@ export interface Parts {
   evidence: Evidence;
   versions: Versions;
   items: Items;
+  encoders: Encoders;
   wizard: Wizard;
 }
 
@@ -27,7 +29,7 @@ const ZOOM_STEP = 1.25;
 const GREY_STEP = 0.05;
 
 export function createCommands(parts: Parts): Record<CommandId, () => void> {
-  const { desk, preferences, labelling, viewing, evidence, versions, items, wizard } = parts;
+  const { desk, preferences, labelling, viewing, evidence, versions, items, encoders, wizard } = parts;
   const many = () => desk.status?.task === 'classify-many';
   return {
     'go-label': () => desk.go('label'),
@@ -49,6 +51,8 @@ export function createCommands(parts: Parts): Record<CommandId, () => void> {
       items.tab = 'import';
       desk.go('data');
     },
+    encoder: () => encoders.begin(),
+    'own-encoder': () => void encoders.useOwn(),
     train: () => void evidence.train(),
     theme: () => preferences.nextTheme(),
     language: () => preferences.nextLocale(),

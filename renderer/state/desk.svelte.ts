@@ -8,7 +8,7 @@ import { Engine, Trouble, type Api, type ConnectionState } from '../engine.ts';
 
 export const VIEWS = ['label', 'evidence', 'versions', 'data'] as const;
 export type View = (typeof VIEWS)[number] | 'start';
-export type Dialog = 'palette' | 'help' | 'name' | 'comment' | 'add-class' | 'rollback' | 'similar';
+export type Dialog = 'palette' | 'help' | 'name' | 'comment' | 'add-class' | 'rollback' | 'similar' | 'encoder';
 type Kind = Change['kind'];
 type Place = Awaited<ReturnType<Api['desk']['state']>>;
 

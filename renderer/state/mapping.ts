@@ -36,9 +36,14 @@ export function rolesOf({ columns, rows }: PreviewData): Record<string, Role> {
   );
 }
 
-/** Columns' roles as the contract's mapping; only numbers may have several columns. */
+/** The numbers in what somebody typed, whatever stands between them. */
+export function numbersIn(text: string): number[] {
+  return [...text.matchAll(/[-+]?\d*\.?\d+(?:e[-+]?\d+)?/gi)].map(([digits]) => Number(digits));
+}
+
+/** Columns' roles as the contract's mapping; only numbers may have several columns. A table without id or group says so, or the engine would guess one. */
 export function mappingOf(roles: Record<string, Role>): ImportOptionsData['mapping'] {
-  const mapping: ImportOptionsData['mapping'] = {};
+  const mapping: ImportOptionsData['mapping'] = { id: null, group: null };
   const numbers: string[] = [];
   for (const [column, role] of Object.entries(roles)) {
     if (role === 'numbers') numbers.push(column);

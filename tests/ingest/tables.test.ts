@@ -36,6 +36,20 @@ describe('CSV and TSV', () => {
     expect(candidates.map((c) => numbersOf(c).v)).toEqual(values);
   });
 
+  it('guesses name and group unless told that there is none', async () => {
+    const csv = 'id,patient,text\n1,p1,one\n2,p1,two\n';
+    const { candidates: guessed } = await table('a.csv', csv, { mapping: { text: 'text' } });
+    expect(guessed.map((c) => [c.name, c.group])).toEqual([
+      ['1', 'p1'],
+      ['2', 'p1'],
+    ]);
+    const { candidates } = await table('a.csv', csv, { mapping: { text: 'text', id: null, group: null } });
+    expect(candidates.map((c) => [c.name, c.group])).toEqual([
+      ['a.csv:2', null],
+      ['a.csv:3', null],
+    ]);
+  });
+
   it('in a tab-separated table a lone quote is a quote', async () => {
     const tsv = 'token\ttag\n"\tO\nheart\tB\n"\tO\n5" long\tO\n';
     const { candidates, problems } = await table('a.tsv', tsv, { mapping: { text: 'token' } });

@@ -1,6 +1,6 @@
 /** The window's own rules, without a browser: time, queue order, undo chains, mappings. */
 import { describe, expect, test } from 'vitest';
-import { baseName, mappingOf, rolesOf } from '../../renderer/state/mapping.ts';
+import { baseName, mappingOf, numbersIn, rolesOf } from '../../renderer/state/mapping.ts';
 import { Answered, mergeQueue, rootOf } from '../../renderer/state/queue-order.ts';
 import { Stopwatch } from '../../renderer/state/stopwatch.ts';
 
@@ -92,11 +92,13 @@ describe('A chain of retractions', () => {
 describe('The import steps', () => {
   test('hand on one column for each role, several for numbers, and leave out the rest', () => {
     expect(mappingOf({ a: 'text', b: 'numbers', c: 'ignore', d: 'numbers', e: 'label', f: 'text' })).toEqual({
+      id: null,
+      group: null,
       text: 'a',
       numbers: ['b', 'd'],
       label: 'e',
     });
-    expect(mappingOf({})).toEqual({});
+    expect(mappingOf({ a: 'id', b: 'group' })).toEqual({ id: 'a', group: 'b' });
   });
 
   test('start from the guesses, and from what was read as a measurement', () => {
@@ -113,6 +115,12 @@ describe('The import steps', () => {
       story: 'text',
       odd: 'ignore',
     });
+  });
+
+  test('read numbers however they are typed', () => {
+    expect(numbersIn('0.485, .456; -0.406')).toEqual([0.485, 0.456, -0.406]);
+    expect(numbersIn('[1e-3 2]')).toEqual([0.001, 2]);
+    expect(numbersIn('as usual')).toEqual([]);
   });
 
   test('take the last name of a path, on any system', () => {
