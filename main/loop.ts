@@ -409,11 +409,19 @@ export class Loop {
     void this.refreshEvidence().catch(() => undefined);
   }
 
+  /** Whether another version than the one in use chose what comes after the head. */
+  #isOutdated(): boolean {
+    const { queue, versions } = this.#parts.store;
+    const rest = queue.next(FROZEN_HEAD + 1).slice(FROZEN_HEAD);
+    return rest.some((entry) => entry.modelVersion !== (versions.live()?.version ?? null));
+  }
+
   /** At least `count` open entries, where there are so many items. */
   async ensureQueue(count: number): Promise<void> {
     const { jobs, store } = this.#parts;
     const remaining = store.queue.remaining();
-    if (remaining > 0 && remaining >= Math.min(count, this.#openItems()) && !this.#isBack()) return;
+    const suffices = remaining > 0 && remaining >= Math.min(count, this.#openItems());
+    if (suffices && !this.#isBack() && !this.#isOutdated()) return;
     const job = await jobs.start('queue', {}, async (control) => {
       await this.#ensureEncoded(control);
       return { entries: await this.#choose(control, Math.max(BATCH, count)) };

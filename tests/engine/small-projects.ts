@@ -3,7 +3,7 @@
  * compute process, SQLite and ONNX Runtime, in a folder that is gone afterwards. The truth
  * is what the material's maker had in mind; `labelNext` answers with it as an expert would.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect } from 'vitest';
@@ -140,7 +140,10 @@ export function reading<T>(project: Project, look: (reader: ProjectReader) => T)
   }
 }
 
-/** Where the processes that compute for this one are: the children that run compute.ts on `dir`. */
+/** Only Linux tells a process its children. */
+export const canFindProcesses = existsSync('/proc/self/task');
+
+/** The processes that compute for the project in `dir` on behalf of this one. */
 export function computeProcesses(dir: string): number[] {
   const children = readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8').trim().split(/\s+/);
   return children
