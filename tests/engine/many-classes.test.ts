@@ -25,7 +25,7 @@ test('Items with none, one or several classes are asked, learned and predicted, 
   const shown = await labelNext(project, notes.truth, 30);
   expect(new Set(shown.map(({ item }) => item)).size).toBe(30);
   const sizes = new Set(shown.map(({ view }) => truthOf(notes.truth, view.name).length));
-  expect([...sizes].sort()).toEqual(expect.arrayContaining([0, 1, 2]));
+  expect([...sizes]).toEqual(expect.arrayContaining([0, 1, 2]));
   done(await project.train().finished);
   await labelNext(project, notes.truth, 30);
   done(await project.train().finished);
