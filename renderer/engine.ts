@@ -11,8 +11,12 @@ import type { Change, contract } from '../main/api.ts';
 
 export type Api = ContractRouterClient<typeof contract>;
 
-/** `refused`: the token is missing or no longer right; only the address the program prints helps. */
-export type ConnectionState = 'connecting' | 'open' | 'reconnecting' | 'refused';
+/**
+ * `refused`: the token is missing or no longer right; only the address the program prints helps.
+ * `replaced`: the program was started again; as soon as its new address has been opened in this
+ * browser, this page goes on.
+ */
+export type ConnectionState = 'connecting' | 'open' | 'reconnecting' | 'replaced' | 'refused';
 
 /** What went wrong, in the engine's words: `code` chooses the translated title. */
 export class Trouble extends Error {
@@ -96,9 +100,9 @@ export class Engine {
     let delayMs = FIRST_RETRY_MS;
     for (;;) {
       const closed = await this.#attempt(token);
-      if (closed === 'refused') return this.#become('refused');
+      if (closed === 'refused' && this.#state === 'connecting') return this.#become('refused');
       if (closed === 'served') delayMs = FIRST_RETRY_MS;
-      if (this.#state !== 'connecting') this.#become('reconnecting');
+      if (this.#state !== 'connecting') this.#become(closed === 'refused' ? 'replaced' : 'reconnecting');
       await new Promise((resolve) => setTimeout(resolve, delayMs));
       delayMs = Math.min(LONGEST_RETRY_MS, delayMs * 1.6);
     }

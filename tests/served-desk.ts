@@ -31,12 +31,16 @@ export interface ServedDesk {
   log(): string;
 }
 
-/** Starts `marginalia serve`; rejects with what it said when it ends instead of serving. */
-export async function serveDesk(dir: string | null, env: NodeJS.ProcessEnv = {}): Promise<ServedDesk> {
-  const child = spawn(process.execPath, [CLI, 'serve', ...(dir === null ? [] : [dir]), '--json'], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...env },
-  });
+/** Starts `marginalia serve`, on a port of its own where 0; rejects with what it said when it ends instead of serving. */
+export async function serveDesk(dir: string | null, env: NodeJS.ProcessEnv = {}, port = 0): Promise<ServedDesk> {
+  const child = spawn(
+    process.execPath,
+    [CLI, 'serve', ...(dir === null ? [] : [dir]), '--port', String(port), '--json'],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...env },
+    },
+  );
   let log = '';
   let output = '';
   child.stderr.on('data', (data: Buffer) => (log += data.toString()));

@@ -80,7 +80,9 @@ export function planColumns(table: OpenTable, mapping: Mapping): ColumnPlan {
   const { columns, sample } = table;
   const numbersNamed = Array.isArray(mapping.numbers) ? mapping.numbers : [];
   const named = [mapping.text, mapping.image, mapping.id, mapping.group, mapping.label, ...numbersNamed];
-  const missing = [...new Set(named.filter((name): name is string => typeof name === 'string' && !columns.includes(name)))];
+  const missing = [
+    ...new Set(named.filter((name): name is string => typeof name === 'string' && !columns.includes(name))),
+  ];
   if (missing.length > 0) {
     throw columnMissing(
       table,

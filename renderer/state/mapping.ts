@@ -31,9 +31,15 @@ export function rolesOf({ columns, rows }: PreviewData): Record<string, Role> {
     if (measured.has(column.name)) return 'numbers';
     return column.samples.some(isText) ? 'text' : 'ignore';
   };
-  return Object.fromEntries(
-    columns.map((column) => [column.name, ROLES.find((r) => r === column.guess) ?? seen(column)]),
-  );
+  const roles: Record<string, Role> = {};
+  const taken = new Set<Role>();
+  // What the engine names comes first: only numbers may stand in several columns.
+  for (const column of columns.toSorted((a, b) => Number(a.guess === null) - Number(b.guess === null))) {
+    const role = ROLES.find((r) => r === column.guess) ?? seen(column);
+    roles[column.name] = role !== 'numbers' && taken.has(role) ? 'ignore' : role;
+    taken.add(role);
+  }
+  return roles;
 }
 
 /** The numbers in what somebody typed, whatever stands between them. */

@@ -103,17 +103,32 @@ describe('The import steps', () => {
 
   test('start from the guesses, and from what was read as a measurement', () => {
     const column = (name: string, guess: string | null) => ({ name, guess, samples: [] as string[] });
-    const columns = [column('report', 'text'), column('age', null), column('note', null), column('odd', 'unheard-of')];
+    const columns = [column('report', null), column('age', null), column('note', null), column('odd', 'unheard-of')];
     columns.push({ name: 'story', guess: null, samples: ['A cough for…'] });
     const text = { kind: 'text' as const, text: ' A cough for four days.', path: null };
     const parts = [{ kind: 'numbers' as const, values: { age: 61 } }, text];
     const row = { name: '1', source: 't.csv:2', group: null, label: null, parts };
     expect(rolesOf({ kind: 'table', columns, rows: [row], labels: [], problems: [] })).toEqual({
-      report: 'text',
+      report: 'ignore',
       age: 'numbers',
       note: 'ignore',
       story: 'text',
       odd: 'ignore',
+    });
+  });
+
+  test('let one column only be the text, the one the engine named', () => {
+    const text = (words: string) => ({ kind: 'text' as const, text: words, path: null });
+    const columns = [
+      { name: 'odd', guess: null, samples: ['A cough.'] },
+      { name: 'report', guess: 'text', samples: ['A cough.'] },
+      { name: 'note', guess: 'text', samples: ['Well.'] },
+    ];
+    const row = { name: '1', source: 't.csv:2', group: null, label: null, parts: [text('A cough.')] };
+    expect(rolesOf({ kind: 'table', columns, rows: [row], labels: [], problems: [] })).toEqual({
+      odd: 'ignore',
+      report: 'text',
+      note: 'ignore',
     });
   });
 

@@ -1,0 +1,61 @@
+/**
+ * The host dies in the middle of labelling and is started again at the same place: the page
+ * says what it waits for, goes on by itself, and nothing that was shown as saved is lost.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from '@playwright/test';
+import { connectWithCookie, runCli, serveDesk, type ServedDesk } from '../served-desk.ts';
+import { acceptName, itemOnScreen } from './keyboard.ts';
+
+const work = mkdtempSync(join(tmpdir(), 'marginalia-outage-'));
+let desk: ServedDesk;
+
+test.afterAll(async () => {
+  await desk.stop();
+  rmSync(work, { recursive: true, force: true });
+});
+
+test('A killed host costs nothing that was shown as saved', async ({ page, context }) => {
+  const dir = join(work, 'notes');
+  await runCli(['sample', dir, '--kind', 'notes']);
+  desk = await serveDesk(dir);
+  await page.goto(desk.address);
+  const label = async (n: number) => {
+    const item = await itemOnScreen(page);
+    await page.keyboard.press(String(1 + (n % 3)));
+    if (n === 0) await acceptName(page);
+    await expect(page.getByTestId('item')).not.toHaveAttribute('data-item', item);
+    return item;
+  };
+  await expect(page.getByTestId('item')).toBeVisible();
+  const labelled: string[] = [];
+  for (let n = 0; n < 6; n++) labelled.push(await label(n));
+  await expect(page.locator('[data-saving=true]')).toHaveCount(0);
+
+  await desk.kill();
+  await expect(page.getByTestId('reconnecting')).toContainText('Reconnecting');
+  labelled.push(await label(6), await label(7));
+  await expect(page.locator('[data-saving=true]'), 'not shown as saved').toHaveCount(2);
+
+  desk = await serveDesk(dir, {}, Number(new URL(desk.origin).port));
+  await expect(page.getByTestId('reconnecting')).toContainText('Open the address');
+  const token = new URL(desk.address).hash.replace('#token=', '');
+  const opened = await context.request.post(`${desk.origin}/session`, {
+    headers: { Authorization: `Bearer ${token}` },
+  });
+  expect(opened.status()).toBe(204);
+
+  await expect(page.getByTestId('reconnecting')).toBeHidden();
+  await expect(page.locator('[data-saving=true]')).toHaveCount(0);
+  labelled.push(await label(8));
+  const [cookie] = await context.cookies();
+  const { client, close } = await connectWithCookie(desk.origin, `${cookie.name}=${cookie.value}`);
+  await expect.poll(async () => (await client.status()).labelled).toBe(labelled.length);
+  const acts = await client.annotations.history({ limit: 100 });
+  expect(acts.map(({ item }) => item).toReversed(), 'each once, in the order in which they were made').toEqual(
+    labelled,
+  );
+  close();
+});
