@@ -32,6 +32,7 @@ const TARGETS = {
   test: ['tests/run.ts'],
   check: ['tests/run.ts', '--only', 'types,lint'],
   bench: ['tests/bench.ts'],
+  'check-gradients': ['hosts/check-gradients.ts'],
 };
 
 /** A foreseeable end: the sentences go to stderr, the exit code is 1. */

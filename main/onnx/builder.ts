@@ -83,10 +83,10 @@ export class GraphBuilder {
     return this.claim(name);
   }
 
-  /** Adds an initializer; `dims` default to one axis, `[]` makes a scalar. Returns its name. */
-  constant(data: TensorData, dims?: readonly number[], name?: string): string {
+  /** Adds an initializer; `dims` default to one axis, `[]` makes a scalar; `dtype` 'bool' makes booleans of bytes. Returns its name. */
+  constant(data: TensorData, dims?: readonly number[], name?: string, dtype?: DType): string {
     const claimed = this.claim(name ?? this.fresh('constant'));
-    this.constants.push(makeTensor(claimed, data, dims));
+    this.constants.push(makeTensor(claimed, data, dims, dtype));
     return claimed;
   }
 

@@ -4,4 +4,13 @@
  */
 export { float, GraphBuilder, OPSET, type Attribute } from './builder.ts';
 export { readModel, withMetadata, writeModel, type OnnxModel } from './model.ts';
-export { dtypeCode, makeTensor, tensorData, type Dim, type DType, type TensorData, type TensorInfo } from './tensor.ts';
+export {
+  dtypeCode,
+  dtypeOf,
+  makeTensor,
+  tensorData,
+  type Dim,
+  type DType,
+  type TensorData,
+  type TensorInfo,
+} from './tensor.ts';

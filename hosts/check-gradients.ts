@@ -1,0 +1,140 @@
+/**
+ * `npm run -s check:gradients -- DIR…`: runs the gradient engine against cases that another
+ * program computed (model.onnx, case.json, tensors.bin) and prints one JSON line each:
+ * `{case, maxGradError, maxAdamwError, maxSgdError, maxLossError, ok}`. Errors are relative
+ * to the largest magnitude in the tensor. Exit code 1 where a case fails.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import * as ort from 'onnxruntime-node';
+import { adamW, GRADIENT, type Optimizer, sgd, TARGET, type Tensors, trainingGraph } from '../main/autodiff/index.ts';
+
+type Numbers = Float32Array | BigInt64Array;
+interface Entry {
+  name: string;
+  role: string;
+  dtype: string;
+  shape: number[];
+  offset: number;
+}
+interface Case {
+  name: string;
+  trainable: string[];
+  tensors: Entry[];
+}
+
+const TOLERANCE = { maxGradError: 1e-4, maxAdamwError: 1e-3, maxSgdError: 1e-4, maxLossError: 1e-4 };
+const STEPS = 5;
+/** Elements whose gradient is below this part of their tensor's largest are not compared after Adam: there it follows rounding noise. */
+const ADAM_NOISE = 1e-5;
+/** A gradient that is zero in exact arithmetic (a key's bias under softmax) is rounding noise of this part of the case's largest. */
+const ZERO = 1e-6;
+
+const tensors = (entries: readonly Entry[], bytes: Buffer, role: string): Map<string, Numbers> =>
+  new Map(
+    entries
+      .filter((entry) => entry.role === role)
+      .map(({ name, dtype, shape, offset }) => {
+        const size = shape.reduce((a, b) => a * b, 1);
+        const width = dtype === 'float32' || dtype === 'int32' ? 4 : 8;
+        const copy = new Uint8Array(bytes.subarray(offset, offset + size * width)).buffer;
+        return [name, dtype === 'int64' ? new BigInt64Array(copy) : new Float32Array(copy)] as const;
+      }),
+  );
+
+function largest(values: Float32Array): number {
+  return values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+}
+
+/** Largest difference, over the elements that count, relative to the largest magnitude expected, or to `scale` where all of it is noise. */
+function errorOf(got: Float32Array, expected: Float32Array, scale: number, counts?: (i: number) => boolean): number {
+  let worst = 0;
+  for (let i = 0; i < expected.length; i++) {
+    if (counts && !counts(i)) continue;
+    const difference = Math.abs(got[i] - expected[i]);
+    if (!(difference <= worst)) worst = difference; // so that NaN stays
+  }
+  const magnitude = largest(expected);
+  return got.length === expected.length ? worst / (magnitude > ZERO * scale ? magnitude : scale) : Infinity;
+}
+
+async function check(folder: string): Promise<Record<string, unknown> & { ok: boolean }> {
+  const { name, trainable, tensors: entries } = JSON.parse(readFileSync(join(folder, 'case.json'), 'utf8')) as Case;
+  const bytes = readFileSync(join(folder, 'tensors.bin'));
+  const shapes = Object.fromEntries(entries.filter((e) => e.role === 'input').map((e) => [e.name, e.shape]));
+  const expected = (role: string) => tensors(entries, bytes, role) as Map<string, Float32Array>;
+  const made = trainingGraph(readFileSync(join(folder, 'model.onnx')), {
+    loss: { kind: 'cross-entropy' },
+    output: 'logits',
+    trainable,
+    shapes,
+  });
+  const session = await ort.InferenceSession.create(made.model, { executionProviders: ['cpu'], logSeverityLevel: 3 });
+  const feeds: Record<string, ort.Tensor> = {};
+  for (const entry of entries) {
+    if (entry.role !== 'input' && entry.role !== 'labels') continue;
+    const data = tensors([entry], bytes, entry.role).get(entry.name)!;
+    const tensor = new ort.Tensor(data instanceof Float32Array ? 'float32' : 'int64', data, entry.shape);
+    feeds[entry.role === 'labels' ? TARGET : entry.name] = tensor;
+  }
+  const step = async (weights: Tensors) => {
+    const fed = Object.entries(weights).map(([w, data]) => [w, new ort.Tensor('float32', data, made.weights[w].shape)]);
+    const out = await session.run({ ...feeds, ...(Object.fromEntries(fed) as typeof feeds) });
+    const gradients = Object.keys(weights).map((w) => [w, out[GRADIENT + w].data as Float32Array]);
+    return { loss: (out.loss.data as Float32Array)[0], gradients: Object.fromEntries(gradients) as Tensors };
+  };
+  const initial: Tensors = Object.fromEntries(Object.entries(made.weights).map(([w, { initial }]) => [w, initial]));
+  const train = async <S>(optimizer: Optimizer<S>, rate: number) => {
+    let weights = initial;
+    let state = optimizer.init(weights);
+    const losses: number[] = [];
+    for (let i = 0; i < STEPS; i++) {
+      const { loss, gradients } = await step(weights);
+      losses.push(loss);
+      ({ weights, state } = optimizer.update(weights, gradients, state, rate));
+    }
+    losses.push((await step(weights)).loss);
+    return { weights, losses };
+  };
+  const { gradients } = await step(initial);
+  const grads = expected('grad');
+  const scale = Math.max(...[...grads.values()].map(largest));
+  const worst = (role: string, got: Tensors, scale: number, counts?: (w: string) => (i: number) => boolean) =>
+    Math.max(...[...expected(role)].map(([w, data]) => errorOf(got[w], data, scale, counts?.(w))));
+  const adam = await train(adamW({ weightDecay: 0.01 }), 1e-3);
+  const descent = await train(sgd({ momentum: 0.9 }), 1e-2);
+  await session.release();
+  const matters = (w: string) => {
+    const reference = grads.get(w)!;
+    const least = Math.max(ADAM_NOISE * largest(reference), ZERO * scale);
+    return (i: number) => Math.abs(reference[i]) > least;
+  };
+  const errors = {
+    maxGradError: worst('grad', gradients, scale),
+    maxAdamwError: worst('adamw', adam.weights, 0, matters),
+    maxSgdError: worst('sgd', descent.weights, 0),
+    maxLossError: errorOf(Float32Array.from(adam.losses), expected('losses').get('losses')!, 0),
+  };
+  const ok = Object.entries(TOLERANCE).every(([key, limit]) => errors[key as keyof typeof errors] <= limit);
+  return { case: name, ...errors, ok };
+}
+
+const folders = process.argv.slice(2).flatMap((folder) => {
+  if (existsSync(join(folder, 'case.json'))) return [folder];
+  const inside = existsSync(folder) ? readdirSync(folder).toSorted() : [];
+  return inside.map((name) => join(folder, name)).filter((path) => existsSync(join(path, 'case.json')));
+});
+if (folders.length === 0) {
+  console.error('Name a case folder, or a folder of them: npm run -s check:gradients -- DIR …');
+  process.exitCode = 2;
+}
+for (const folder of folders) {
+  let line: Record<string, unknown> & { ok: boolean };
+  try {
+    line = await check(folder);
+  } catch (error) {
+    line = { case: basename(folder), ok: false, error: error instanceof Error ? error.message : String(error) };
+  }
+  console.log(JSON.stringify(line));
+  if (!line.ok) process.exitCode = 1;
+}

@@ -1,0 +1,234 @@
+/**
+ * Derivatives of convolutions and pools, in one, two or three dimensions, with strides,
+ * dilations and groups. The adjoint of the input is a convolution with the flipped kernel;
+ * that of the kernel is one matrix product per kernel element, of the output's adjoint with
+ * the input shifted to where that element met it. Which form is used when was measured:
+ * docs/decisions/0005-gradients-as-onnx-graphs.md.
+ */
+import type { Graph } from './graph.ts';
+import { given, int, type Node, sizeOf, type Value } from './ir.ts';
+import { type Rule } from './rule.ts';
+import { dilate } from './rules-moving.ts';
+import { transposedWindow, type Window, windowOf } from './shapes.ts';
+
+/** A convolution: `w` is [out channels, in channels / group, kernel…]. */
+interface Convolution extends Window {
+  readonly group: number;
+}
+
+const range = (n: number) => [...Array(n).keys()];
+
+/** All offsets within a kernel, last axis fastest. */
+function offsets(kernel: readonly number[]): number[][] {
+  return kernel.reduce<number[][]>((all, k) => all.flatMap((o) => range(k).map((i) => [...o, i])), [[]]);
+}
+
+/** What a convolution's output tells of its input, of shape `shape`: [n, channels, space…]. */
+function inputAdjoint(g: Graph, dy: Value, w: Value, c: Convolution, shape: readonly number[]): Value {
+  const d = c.kernel.length;
+  const space = range(d);
+  // reach of the kernel beyond its pad: what a full correlation must be padded with
+  const reach = c.kernel.map((k, i) => (k - 1) * c.dilations[i]);
+  const begins = reach.map((r, i) => r - c.pads[i]);
+  let wide = dy;
+  for (const i of space) wide = dilate(g, wide, i + 2, c.strides[i]);
+  const ends = space.map((i) => shape[i + 2] + reach[i] - begins[i] - wide.shape[i + 2]);
+  const flipped = swapChannels(g, flipKernel(g, w, c.kernel), c.group);
+  let pads = [...begins, ...ends];
+  if (pads.some((p) => p < 0)) {
+    wide = g.pad(wide, [0, 0, ...begins, 0, 0, ...ends]);
+    pads = pads.map(() => 0);
+  }
+  return g.op('Conv', [wide, flipped], {
+    kernel_shape: [...c.kernel],
+    dilations: [...c.dilations],
+    strides: space.map(() => 1),
+    pads,
+    group: c.group,
+  });
+}
+
+function flipKernel(g: Graph, w: Value, kernel: readonly number[]): Value {
+  const axes = range(kernel.length).filter((i) => kernel[i] > 1);
+  if (axes.length === 0) return w;
+  const last = axes.map(() => -1);
+  return g.slice(
+    w,
+    axes.map((i) => i + 2),
+    last,
+    axes.map(() => -(2 ** 31)),
+    last,
+  );
+}
+
+/** [group · a, b, …] to [group · b, a, …]. */
+function swapChannels(g: Graph, w: Value, group: number): Value {
+  const [out, inner, ...kernel] = w.shape;
+  const apart = g.reshape(w, [group, out / group, inner, ...kernel]);
+  const swapped = g.transpose(apart, [0, 2, 1, ...kernel.map((_, i) => i + 3)]);
+  return g.reshape(swapped, [group * inner, out / group, ...kernel]);
+}
+
+/** What a convolution's output tells of its kernel, of shape `shape`. */
+function kernelAdjoint(g: Graph, x: Value, dy: Value, c: Convolution, shape: readonly number[]): Value {
+  const d = c.kernel.length;
+  const [n, channels] = x.shape;
+  const out = dy.shape[1];
+  const size = sizeOf(c.out);
+  const space = range(d);
+  const perGroup = channels / c.group;
+  const blocks = [n, c.group, out / c.group, size];
+  const zeroPads = c.pads.every((p) => p === 0);
+  if (
+    zeroPads &&
+    c.kernel.every((k, i) => k === c.strides[i] && c.out[i] * k === x.shape[i + 2]) &&
+    c.group === 1 &&
+    sizeOf(c.kernel) > 1
+  ) {
+    return patchKernelAdjoint(g, x, dy, c, shape);
+  }
+  const padded = zeroPads ? x : g.pad(x, [0, 0, ...c.pads.slice(0, d), 0, 0, ...c.pads.slice(d)]);
+  const shifted = offsets(c.kernel).map((offset) => {
+    const starts = offset.map((o, i) => o * c.dilations[i]);
+    const ends = starts.map((s, i) => s + (c.out[i] - 1) * c.strides[i] + 1);
+    return g.slice(
+      padded,
+      space.map((i) => i + 2),
+      starts,
+      ends,
+      [...c.strides],
+    );
+  });
+  if (perGroup === 1 && out === c.group) {
+    const sums = shifted.map((v) => g.sum(g.mul(v, dy), [0, ...space.map((i) => i + 2)]));
+    return g.reshape(
+      g.concat(
+        sums.map((v) => g.reshape(v, [out, 1])),
+        1,
+      ),
+      shape,
+    );
+  }
+  const dyBlocks = c.group === 1 ? g.reshape(dy, [n, out, size]) : g.reshape(dy, blocks);
+  const products = shifted.map((v) => {
+    const columns = g.reshape(v, c.group === 1 ? [n, channels, size] : [n, c.group, perGroup, size]);
+    return g.sum(g.op('MatMul', [dyBlocks, g.flip(columns)]), [0]);
+  });
+  const all = products.map((v) => g.reshape(v, [out, perGroup, 1]));
+  return g.reshape(g.concat(all, 2), shape);
+}
+
+/** Kernels that tile the input (patches of a vision transformer): one product over all patches. */
+function patchKernelAdjoint(g: Graph, x: Value, dy: Value, c: Convolution, shape: readonly number[]): Value {
+  const d = c.kernel.length;
+  const [n, channels] = x.shape;
+  const tiles = g.reshape(x, [n, channels, ...c.kernel.flatMap((k, i) => [c.out[i], k])]);
+  const order = [0, ...range(d).map((i) => 2 + 2 * i), 1, ...range(d).map((i) => 3 + 2 * i)];
+  const rows = g.reshape(g.transpose(tiles, order), [n * sizeOf(c.out), channels * sizeOf(c.kernel)]);
+  const outer = g.transpose(dy, [0, ...range(d).map((i) => i + 2), 1]);
+  const adjoints = g.reshape(outer, [n * sizeOf(c.out), dy.shape[1]]);
+  return g.reshape(g.op('Gemm', [adjoints, rows], { transA: 1 }), shape);
+}
+
+const perChannel = (g: Graph, dy: Value) => g.sum(dy, [0, ...range(dy.shape.length - 2).map((i) => i + 2)]);
+
+const conv: Rule = ({ g, node, x, dy, needs }) => {
+  const c = { ...windowOf(node), group: int(node, 'group', 1) };
+  return [
+    needs(0) ? inputAdjoint(g, dy, x[1], c, x[0].shape) : null,
+    needs(1) ? kernelAdjoint(g, x[0], dy, c, x[1].shape) : null,
+    needs(2) ? perChannel(g, dy) : null,
+  ];
+};
+
+/** A transposed convolution is the input's adjoint of a convolution from its output to its input. */
+const convTranspose: Rule = ({ g, node, x, dy, needs }) => {
+  const window = transposedWindow(node);
+  const group = int(node, 'group', 1);
+  const d = window.kernel.length;
+  // output_padding may leave a rim that no window reaches
+  const out = x[0].shape.slice(2);
+  const used = out.map((n, i) => (n - 1) * window.strides[i] + (window.kernel[i] - 1) * window.dilations[i] + 1);
+  const pads = [...window.pads.slice(0, d), ...used.map((u, i) => u - dy.shape[i + 2] - window.pads[i])];
+  const needed = pads.map((p) => Math.max(0, p));
+  const cut = pads.some((p) => p < 0)
+    ? g.slice(
+        dy,
+        range(d).map((i) => i + 2),
+        pads.slice(0, d).map((p) => Math.max(0, -p)),
+        range(d).map((i) => dy.shape[i + 2] - Math.max(0, -pads[i + d])),
+      )
+    : dy;
+  const c = { ...window, pads: needed, out, group };
+  const attributes = {
+    kernel_shape: [...c.kernel],
+    dilations: [...c.dilations],
+    strides: [...c.strides],
+    pads: needed,
+    group,
+  };
+  return [
+    needs(0) ? g.op('Conv', [cut, x[1]], attributes) : null,
+    needs(1) ? kernelAdjoint(g, cut, x[0], c, x[1].shape) : null,
+    needs(2) ? perChannel(g, dy) : null,
+  ];
+};
+
+/** Every maximum's adjoint goes to where it was; ONNX Runtime's indices count through the whole tensor. */
+const maxPool: Rule = ({ g, node, x, dy }) => {
+  const size = sizeOf(x[0].shape);
+  const count = sizeOf(dy.shape);
+  const empty = g.expand(g.scalar(0), [size]);
+  const where = g.reshape(node.outputs[1], [count]);
+  const summed = g.op('ScatterElements', [empty, where, g.reshape(dy, [count])], { axis: 0, reduction: 'add' });
+  return [g.reshape(summed, x[0].shape)];
+};
+
+/** Every input's share of each mean it was part of. */
+const averagePool: Rule = ({ g, node, x, dy }) => {
+  const window = windowOf(node);
+  const [n, channels, ...space] = x[0].shape;
+  const d = space.length;
+  const shares = g.mul(dy, poolShares(g, node, window, space));
+  const planes = g.reshape(shares, [n * channels, 1, ...window.out]);
+  const ones = g.floats(new Float32Array(sizeOf(window.kernel)).fill(1), [1, 1, ...window.kernel]);
+  const reached = window.out.map(
+    (o, i) => (o - 1) * window.strides[i] + (window.kernel[i] - 1) * window.dilations[i] + 1,
+  );
+  const pads = [...window.pads.slice(0, d), ...reached.map((r, i) => r - window.pads[i] - space[i])];
+  const rim = range(d).map((i) => Math.max(0, -pads[i + d]));
+  const c = { ...window, pads: [...pads.slice(0, d), ...pads.slice(d).map((p) => Math.max(0, p))], group: 1 };
+  const inner = space.map((s, i) => s - rim[i]);
+  const spread = inputAdjoint(g, planes, ones, c, [n * channels, 1, ...inner]);
+  const whole = g.pad(spread, [0, 0, ...space.map(() => 0), 0, 0, ...rim]);
+  return [g.reshape(whole, x[0].shape)];
+};
+
+/** One over how many elements each window averages: [out…], or a scalar where all are equal. */
+function poolShares(g: Graph, node: Node, window: Window, space: readonly number[]): Value {
+  const counted = int(node, 'count_include_pad', 0) === 1;
+  const d = space.length;
+  const perAxis = space.map((size, i) => {
+    const [begin, end] = counted ? [-window.pads[i], size + window.pads[i + d]] : [0, size];
+    return range(window.out[i]).map((o) => {
+      const at = range(window.kernel[i]).map((k) => o * window.strides[i] - window.pads[i] + k * window.dilations[i]);
+      return at.filter((p) => p >= begin && p < end).length;
+    });
+  });
+  const shares = offsets(window.out).map((o) => 1 / o.reduce((product, p, i) => product * perAxis[i][p], 1));
+  if (shares.every((s) => s === shares[0])) return g.scalar(shares[0]);
+  return g.floats(Float32Array.from(shares), [...window.out]);
+}
+
+const globalAveragePool: Rule = ({ g, node, x, dy }) => {
+  const size = sizeOf(given(node, 0).shape.slice(2));
+  return [g.expand(g.mul(dy, 1 / size), x[0].shape)];
+};
+
+export const CONVOLUTION_RULES = {
+  Conv: conv,
+  ConvTranspose: convTranspose,
+  MaxPool: maxPool,
+  AveragePool: averagePool,
+  GlobalAveragePool: globalAveragePool,
+} satisfies Record<string, Rule>;

@@ -1,0 +1,20 @@
+/**
+ * The table of derivatives: one line per operator, total by type, so that an operator can be
+ * neither forgotten nor half known. 'flat' says that the derivative is zero wherever it
+ * exists; 'missing' that nobody has written it, and differentiating it says so by name.
+ */
+import type { Op } from './shapes.ts';
+import type { Rule } from './rule.ts';
+import { CONVOLUTION_RULES } from './rules-convolution.ts';
+import { ELEMENTWISE_RULES } from './rules-elementwise.ts';
+import { LINEAR_RULES } from './rules-linear.ts';
+import { MOVING_RULES } from './rules-moving.ts';
+import { REDUCING_RULES } from './rules-reducing.ts';
+
+export const RULES: Readonly<Record<Op, Rule | 'flat' | 'missing'>> = {
+  ...ELEMENTWISE_RULES,
+  ...LINEAR_RULES,
+  ...CONVOLUTION_RULES,
+  ...REDUCING_RULES,
+  ...MOVING_RULES,
+};
