@@ -87,7 +87,7 @@ export class Loop {
     const { annotations, versions } = this.#parts.store;
     const last = versions.list().at(-1);
     const since = (last?.metrics as { sequence?: number } | undefined)?.sequence ?? 0;
-    return annotations.head().sequence - since;
+    return annotations.labelsAfter(since);
   }
 
   trainAfter(): number {

@@ -78,6 +78,8 @@ export interface AnnotationReader {
   all(): IterableIterator<Annotation>;
   /** The last act's number and hash; 0 and 64 zeros for none. */
   head(): { sequence: number; hash: string };
+  /** How many labels and retractions there are after an act. */
+  labelsAfter(sequence: number): number;
   /** The act that `undo` would take back, or null. */
   undoable(annotator: string): Annotation | null;
   /** The act that `redo` would let stand again, or null. */
@@ -115,6 +117,9 @@ export function createAnnotationReader(db: Db): AnnotationReader {
   const head = db.prepare<[], { sequence: number; hash: string }>(
     'SELECT sequence, hash FROM annotations ORDER BY sequence DESC LIMIT 1',
   );
+  const labelsAfter = db
+    .prepare<[number], number>(`SELECT count(*) FROM annotations WHERE sequence > ? AND act IN ('label', 'retract')`)
+    .pluck();
   const undoable = db.prepare<[string], AnnotationRow>(
     `SELECT ${COLUMNS} FROM annotations a WHERE annotator = ? AND act <> 'retract' AND ${STANDS} ORDER BY sequence DESC LIMIT 1`,
   );
@@ -140,6 +145,7 @@ export function createAnnotationReader(db: Db): AnnotationReader {
       for (const row of all.iterate()) yield annotationOf(row);
     },
     head: () => head.get() ?? { sequence: 0, hash: FIRST_HASH },
+    labelsAfter: (sequence) => labelsAfter.get(sequence) ?? 0,
     undoable: (annotator) => orNull(undoable.get(annotator)),
     redoable: (annotator) => orNull(redoable.get({ annotator })),
     pace(at) {

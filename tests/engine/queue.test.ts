@@ -3,7 +3,7 @@
  * back, and the same seed with the same acts gives the same queue and the same bytes.
  */
 import { expect, test } from 'vitest';
-import { COMPLAINTS, done, imported, labelNext, newProject, reading, writeNotes } from './small-projects.ts';
+import { COMPLAINTS, done, idle, imported, labelNext, newProject, reading, writeNotes } from './small-projects.ts';
 
 const MAPPING = { text: 'text', id: 'id' };
 
@@ -57,4 +57,24 @@ test('An item that is taken back can be asked again, and its label is not learne
   done(await project.train().finished);
   expect(project.versions()[0].labels).toBe(11);
   expect((await project.queue(60)).map(({ item }) => item)).toContain(last.item);
+});
+
+test('Skipping, flagging and commenting train nothing: only labels do', async () => {
+  const notes = writeNotes(80);
+  const project = await newProject({ classes: COMPLAINTS }, { resume: true });
+  await imported(project, { sources: [notes.file], mapping: MAPPING });
+  await idle(project);
+  await labelNext(project, notes.truth, 15);
+  await idle(project);
+  const versions = project.versions().length;
+  expect(versions).toBeGreaterThan(0);
+  for (let i = 0; i < 12; i++) {
+    const [{ item }] = await project.queue(1);
+    project.annotate({ item, act: 'comment', text: 'blurred', annotator: 'expert', durationMs: 1 });
+    project.annotate({ item, act: i % 2 ? 'skip' : 'flag', annotator: 'expert', durationMs: 1 });
+  }
+  await idle(project);
+  expect(project.versions()).toHaveLength(versions);
+  expect(project.status()).toMatchObject({ skipped: 6, flagged: 6 });
+  expect(project.status().labelsSinceTraining).toBeLessThan(5);
 });
