@@ -219,7 +219,6 @@ function unchanged(call: Call, [form]: readonly Form[]): Value | null {
   const [x] = call.inputs;
   if (!x || call.outputCount !== 1 || x.dtype !== form.dtype || !sameShape(x.shape, form.shape)) return null;
   switch (call.op) {
-    case 'Identity':
     case 'Cast':
     case 'Reshape':
     case 'Flatten':

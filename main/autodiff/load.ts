@@ -191,6 +191,7 @@ function tensorConstant(tensor: Extract<Attribute, { dataType: number }>): Const
 
 /** Operators that are written otherwise: older spellings and compositions. */
 const REWRITES: Record<string, (g: Graph, call: Call) => readonly (Value | null)[]> = {
+  Identity: (_, c) => [c.inputs[0]],
   Dropout: (_, c) => [c.inputs[0]], // it does nothing in evaluation
   Cast: (g, c) => [g.cast(given(c, 0), dtypeOf(int(c, 'to', 1)) as DType)],
   CastLike: (g, c) => [g.cast(given(c, 0), given(c, 1).dtype)],

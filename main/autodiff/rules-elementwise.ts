@@ -36,7 +36,6 @@ const extreme: Rule = (s) => {
 const SQRT_HALF_PI_INVERSE = 1 / Math.sqrt(2 * Math.PI);
 
 export const ELEMENTWISE_RULES = {
-  Identity: (s) => [s.dy],
   Abs: slope(({ g, x }) => g.op('Sign', [x[0]])),
   Neg: (s) => [negate(s, s.dy)],
   Exp: slope(({ y }) => y),

@@ -159,7 +159,7 @@ function each<const S extends string>(rule: ShapeRule, names: S): Record<Words<S
 export const SHAPES = {
   ...each(
     like,
-    'Abs Acos Asin Atan Ceil Celu Clip Cos Elu Erf Exp Floor Gelu HardSigmoid HardSwish Identity LeakyRelu Log LogSoftmax Mish Neg Not PRelu Reciprocal Relu Round Selu Sigmoid Sign Sin Softmax Softplus Softsign Sqrt Tan Tanh ThresholdedRelu Trilu CumSum ScatterElements ScatterND',
+    'Abs Acos Asin Atan Ceil Celu Clip Cos Elu Erf Exp Floor Gelu HardSigmoid HardSwish LeakyRelu Log LogSoftmax LpNormalization Mish Neg Not PRelu Reciprocal Relu Round Selu Sigmoid Sign Sin Softmax Softplus Softsign Sqrt Tan Tanh ThresholdedRelu Trilu CumSum ScatterElements ScatterND',
   ),
   ...each(many, 'Add Div Max Mean Min Mod Mul Pow Sub Sum'),
   ...each(truth, 'And Equal Greater GreaterOrEqual Less LessOrEqual Or Xor'),
