@@ -70,7 +70,7 @@ export class Learner {
   /** By encoder: the newest, and the live version's while that is another. */
   readonly #spaces = new Map<string, Space>();
   readonly #measuring: Measuring;
-  #prior: { encoder: string; rows: number; prior: PoolPrior } | null = null;
+  #prior: { encoder: string; embedded: number; prior: PoolPrior } | null = null;
 
   constructor(dir: string) {
     this.#reader = openReader(dir);
@@ -134,8 +134,9 @@ export class Learner {
   }
 
   async #embed(record: EncoderRecord, rows: PoolRows, report: Report, signal?: AbortSignal): Promise<Prepared> {
-    const encoder = await this.#opened(record);
+    // Before anything is waited for: meanwhile an import may add items, and rows are only ever added.
     const space = this.#spaceOf(record, rows);
+    const encoder = await this.#opened(record);
     const absent = space.absent();
     const missing: Prepared['missing'] = [];
     for (let start = 0; start < absent.length; start += EMBED_CHUNK) {
@@ -229,10 +230,11 @@ export class Learner {
 
   /** What the pool says before any label; the same while the pool stays the same. */
   async #priorOf(rows: PoolRows, space: Space): Promise<PoolPrior> {
-    if (this.#prior?.encoder !== space.encoder || this.#prior.rows !== rows.count) {
+    const { encoder, embedded } = space;
+    if (this.#prior?.encoder !== encoder || this.#prior.embedded !== embedded) {
       const present = rowsWhere({ rows }, (i) => space.present[i] === 1);
       const prior = await poolPrior(takeRows(space.embedding, present), this.#reader.facts.seed);
-      this.#prior = { encoder: space.encoder, rows: rows.count, prior };
+      this.#prior = { encoder, embedded, prior };
     }
     return this.#prior.prior;
   }

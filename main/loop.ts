@@ -8,7 +8,6 @@ import { existsSync } from 'node:fs';
 import type { EncoderImportData, ImportOptionsData, JobData } from './api.ts';
 import type {
   Chosen,
-  EncoderEntry,
   ImportedEncoders,
   EncoderMade,
   Evidence,
@@ -23,6 +22,7 @@ import type { ComputeProcess } from './compute-process.ts';
 import { assert, EngineError } from './domain/errors.ts';
 import type { ItemId } from './domain/item.ts';
 import { createRng } from './domain/rng.ts';
+import { isFitDue, isTrainingDue, LEAST_LABELS } from './due.ts';
 import { isNearDuplicate } from './ingest/index.ts';
 import type { JobControl, Jobs } from './jobs.ts';
 import { drawnAtRandom, queueDrafts } from './queue-drafts.ts';
@@ -35,11 +35,6 @@ const FROZEN_HEAD = 6;
 /** How many items one choice fetches, and below how many open entries the next is made. */
 const BATCH = 30;
 const REFILL_BELOW = 12;
-/** The encoder is fitted again when the pool has grown by this factor. */
-const REFIT_FACTOR = 2;
-/** Labels after which training pays: few at first, then in proportion, so that versions stay few. */
-const LEAST_LABELS = 5;
-const LABEL_SHARE = 0.1;
 /** How many missing originals are looked for to see whether they are back. */
 const LOOKED_FOR = 3;
 /** A compute process that dies is tried again this often before the job fails. */
@@ -64,7 +59,8 @@ export class Loop {
   evidence: Evidence | null = null;
   policy: Chosen['policy'] | null = null;
   /** Open items whose original cannot be read just now. */
-  missing = new Set<ItemId>();
+  missing: ReadonlySet<ItemId> = new Set();
+  #gone: string[] = [];
   /** What the project was when a job of this kind ended without what it was for: the same is not tried again by itself. */
   readonly #rested = new Map<JobData['kind'], { items: number; sequence: number }>();
   /** What the queue was last chosen from; choosing again from the same would give the same. */
@@ -82,28 +78,6 @@ export class Loop {
     this.#closed = true;
   }
 
-  /** Labels, relabels and retractions on record since the live training set was frozen. */
-  labelsSinceTraining(): number {
-    const { annotations, versions } = this.#parts.store;
-    const last = versions.list().at(-1);
-    const since = (last?.metrics as { sequence?: number } | undefined)?.sequence ?? 0;
-    return annotations.labelsAfter(since);
-  }
-
-  trainAfter(): number {
-    const { pool } = this.#parts.store.counts();
-    return Math.max(LEAST_LABELS, Math.ceil(LABEL_SHARE * pool.labelled));
-  }
-
-  /** Whether the pool's labels could train anything. */
-  canTrain(): boolean {
-    const { pool } = this.#parts.store.counts();
-    const seen = Object.values(pool.classes).filter((n) => n > 0).length;
-    return this.#parts.store.schema.current().task === 'classify'
-      ? seen >= 2 && pool.labelled >= 4
-      : pool.labelled >= 4;
-  }
-
   /** Starts whatever the state of the project asks for next. Cheap when there is nothing. */
   advance(): void {
     const { jobs, store, automatic } = this.#parts;
@@ -117,17 +91,8 @@ export class Loop {
     const mayEncode = !this.#isResting('encode') && (!jobs.isActive('import') || !hasEncoder);
     if (this.#mustEncode(items) && mayEncode) this.#chain(this.startEncode());
     else if (!hasEncoder) return;
-    else if (this.#mustTrain() && !this.#isResting('train')) this.#chain(this.startTraining());
+    else if (isTrainingDue(store) && !this.#isResting('train')) this.#chain(this.startTraining());
     else if (this.#mustChoose() && !this.#isResting('queue')) this.#chain(this.startQueue());
-  }
-
-  /** After so many labels, and at once when the pool has got an encoder that no version knows yet. */
-  #mustTrain(): boolean {
-    if (!this.canTrain()) return false;
-    const { versions } = this.#parts.store;
-    const last = versions.list().at(-1);
-    const isOutgrown = last !== undefined && last.encoder !== versions.encoders().at(-1)?.encoder;
-    return isOutgrown || this.labelsSinceTraining() >= this.trainAfter();
   }
 
   #mustChoose(): boolean {
@@ -147,13 +112,20 @@ export class Loop {
     ]);
   }
 
-  /** Whether one of the first missing originals can be read again. */
+  /** Whether one of the originals that were gone is there again. */
   #isBack(): boolean {
+    return this.#gone.some((path) => existsSync(path));
+  }
+
+  /** Keeps which open items cannot be asked, and some of the originals whose coming back would change that. */
+  #setMissing(missing: readonly ItemId[]): void {
     const { items } = this.#parts.store;
-    return [...this.missing].slice(0, LOOKED_FOR).some((id) => {
-      const images = (items.get(id)?.parts ?? []).filter((part) => part.kind === 'image');
-      return images.length > 0 && images.every((part) => existsSync(part.path));
-    });
+    const images = missing
+      .slice(0, LOOKED_FOR)
+      .flatMap((id) => items.get(id)?.parts ?? [])
+      .flatMap((part) => (part.kind === 'image' ? part.path : []));
+    this.#gone = images.filter((path) => !existsSync(path));
+    this.missing = new Set(missing);
   }
 
   /** A job that was cancelled or failed is not begun again before the project has changed: by new items, or by a few acts. */
@@ -196,13 +168,7 @@ export class Loop {
   }
 
   #mustEncode(items: number): boolean {
-    return this.#mustFit(items) || this.#embeddedItems !== items;
-  }
-
-  #mustFit(items: number): boolean {
-    const encoder = this.#parts.store.versions.encoders().at(-1);
-    if (!encoder) return true;
-    return items >= REFIT_FACTOR * (encoder.card as EncoderEntry).items;
+    return isFitDue(this.#parts.store, items) || this.#embeddedItems !== items;
   }
 
   startImport(
@@ -212,7 +178,7 @@ export class Loop {
     const { store, jobs, reader, changed } = this.#parts;
     const work = async (control: JobControl) => {
       let after = resume?.cursor ?? null;
-      await this.#withRetries(control, () =>
+      await this.#withRetries(() =>
         reader.run<ReadEvent>(
           (compute, call) => compute.read({ options, after }, call),
           (batch) => {
@@ -248,7 +214,7 @@ export class Loop {
     return this.#parts.jobs.start('encode', { ...options }, async (control) => {
       const { store } = this.#parts;
       const items = store.counts().items;
-      if (options.refit || this.#mustFit(items)) await this.#fitEncoder(control);
+      if (options.refit || isFitDue(this.#parts.store, items)) await this.#fitEncoder(control);
       const prepared = await this.#embed(control, items);
       return { embedded: prepared.embedded, missing: prepared.missing.length };
     });
@@ -345,7 +311,7 @@ export class Loop {
       );
     // What an import is bringing in is embedded when it is over: until then what is there is enough to go on.
     if (this.#parts.automatic && this.#parts.jobs.isActive('import') && store.versions.encoders().length > 0) return;
-    if (this.#mustFit(items)) await this.#fitEncoder(control);
+    if (isFitDue(this.#parts.store, items)) await this.#fitEncoder(control);
     else if (this.#embeddedItems === items && this.missing.size === 0) return;
     await this.#embed(control, items);
   }
@@ -355,7 +321,7 @@ export class Loop {
     const prepared = await this.#stream<Prepared>(control, 'prepared', (compute, call) =>
       compute.embed(undefined, call),
     );
-    this.missing = new Set(prepared.missing.map(({ item }) => item));
+    this.#setMissing(prepared.missing.map(({ item }) => item));
     this.#embeddedItems = items;
     return prepared;
   }
@@ -374,7 +340,7 @@ export class Loop {
     );
     this.policy = chosen.policy;
     const drafts = queueDrafts(chosen, store.facts.auditShare);
-    this.missing = new Set(chosen.missing);
+    this.#setMissing(chosen.missing);
     this.#chosenFrom = chosenFrom;
     // Nobody can look at what is missing: it loses its place.
     const stays = head.filter((entry) => !this.missing.has(entry.item));
@@ -448,9 +414,11 @@ export class Loop {
   async #measure(): Promise<void> {
     const { store, compute, changed } = this.#parts;
     if (store.versions.list().length === 0) return;
-    this.evidence = await compute.call((client, call) =>
-      client.evidence({ alpha: GUARANTEE_ALPHA, delta: GUARANTEE_DELTA }, call),
-    );
+    await this.#withRetries(async () => {
+      this.evidence = await compute.call((client, call) =>
+        client.evidence({ alpha: GUARANTEE_ALPHA, delta: GUARANTEE_DELTA }, call),
+      );
+    });
     changed('versions');
   }
 
@@ -460,7 +428,7 @@ export class Loop {
     use: Parameters<ComputeProcess['run']>[0],
   ): Promise<R> {
     let result: R | null = null;
-    await this.#withRetries(control, () =>
+    await this.#withRetries(() =>
       this.#parts.compute.run(
         use,
         (event) => {
@@ -475,13 +443,13 @@ export class Loop {
   }
 
   /** Work is written so that it can be done again: what was kept is not redone. */
-  async #withRetries(control: JobControl, work: () => Promise<void>): Promise<void> {
+  async #withRetries(work: () => Promise<void>): Promise<void> {
     for (let left = TRIES; ; left--) {
       try {
         return await work();
       } catch (error) {
         const died = error instanceof EngineError && error.code === 'compute-died';
-        if (!died || left <= 1 || control.signal.aborted || this.#closed) throw error;
+        if (!died || left <= 1 || this.#closed) throw error;
       }
     }
   }

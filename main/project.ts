@@ -27,6 +27,7 @@ import { systemClock } from './domain/clock.ts';
 import { EngineError } from './domain/errors.ts';
 import type { ItemId } from './domain/item.ts';
 import type { Task } from './domain/schema.ts';
+import { labelsSinceTraining, trainAfter } from './due.ts';
 import { WRITERS, type ExportRow } from './export/index.ts';
 import { Jobs } from './jobs.ts';
 import { Loop, type ChangeKind } from './loop.ts';
@@ -177,8 +178,8 @@ export class Project {
       uncertain: Math.max(0, open - settled),
       guarantee: evidence?.guarantee ?? null,
       policy: this.#loop.policy,
-      labelsSinceTraining: this.#loop.labelsSinceTraining(),
-      trainAfter: this.#loop.trainAfter(),
+      labelsSinceTraining: labelsSinceTraining(store),
+      trainAfter: trainAfter(store),
       problems,
       canUndo: store.annotations.head().sequence > 0,
       canRedo: this.#canRedo,
