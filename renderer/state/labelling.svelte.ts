@@ -6,6 +6,7 @@
  */
 import type { AnnotationData, AnnotationInputData, ItemViewData, QueueEntry } from '../../main/api.ts';
 import { Trouble, type Api } from '../engine.ts';
+import { m } from '../paraglide/messages.js';
 import type { Desk } from './desk.svelte.ts';
 import type { Preferences } from './preferences.svelte.ts';
 import { Answered, mergeQueue, rootOf } from './queue-order.ts';
@@ -60,6 +61,13 @@ export class Labelling {
   similarAt = $state(0);
   current = $derived(this.lookingAt?.asked ?? this.coming[0] ?? null);
   visible = $derived(this.current?.probabilities != null && (!this.current.blind || this.revealed));
+  #failed = $state<string | null>(null);
+  /** An image of the item in front cannot be seen: its file is gone, or its pixels could not be had. */
+  unseen = $derived(
+    this.current !== null &&
+      (this.current.item === this.#failed ||
+        this.current.view.parts.some((part) => part.kind === 'image' && part.missing)),
+  );
   saving = $derived(this.done.some((tile) => tile.saving));
   readonly #desk: Desk;
   readonly #preferences: Preferences;
@@ -91,6 +99,8 @@ export class Labelling {
     this.coming = mergeQueue(this.coming, fresh, (item) => this.#answered.since(item, asked));
     this.loaded = true;
     this.#shown();
+    // Perhaps nothing was comparable because nothing was embedded yet.
+    if (this.#shownItem !== null && this.similar?.length === 0) void this.#neighbours(this.#shownItem);
   }
 
   /** The stage has painted `item`: its time starts now, the first time. */
@@ -98,6 +108,11 @@ export class Labelling {
     if (item !== this.#shownItem || this.#painted) return;
     this.#painted = true;
     this.#watch.restart();
+  }
+
+  /** The pixels of an image of `item` could not be had. */
+  unpainted(item: string): void {
+    this.#failed = item;
   }
 
   reveal(): void {
@@ -125,6 +140,8 @@ export class Labelling {
   decide(act: Decision, classes: string[] | null = null): void {
     const asked = this.current;
     if (asked === null) return;
+    // What nobody could look at is not labelled; it may be skipped, flagged or excluded.
+    if (act === 'label' && this.unseen) return this.#desk.report(new Trouble('item-unseen', m.unseen_hint(), ''));
     const input = this.#input(asked, act);
     if (classes !== null) input.classes = classes;
     this.#named(() => {

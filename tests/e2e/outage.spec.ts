@@ -1,11 +1,13 @@
 /**
- * The host dies in the middle of labelling and is started again at the same place: the page
- * says what it waits for, goes on by itself, and nothing that was shown as saved is lost.
+ * What goes away: the host dies in the middle of labelling and is started again at the same
+ * place, and the page goes on without losing anything that was shown as saved; an image's
+ * file is gone, and nobody labels what nobody can see.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
+import { generateSample } from '../../resources/sample-project/generate.ts';
 import { connectWithCookie, runCli, serveDesk, type ServedDesk } from '../served-desk.ts';
 import { acceptName, itemOnScreen } from './keyboard.ts';
 
@@ -58,4 +60,24 @@ test('A killed host costs nothing that was shown as saved', async ({ page, conte
     labelled,
   );
   close();
+});
+
+test('An image that is gone is said, and cannot be labelled', async ({ page }) => {
+  const dir = join(work, 'cells');
+  const sample = await generateSample(join(work, 'material'), { seed: 6, cells: 20, notes: 0 });
+  await runCli(['new', dir, '--classes', 'round,long']);
+  await runCli(['import', dir, sample.cellsDir]);
+  for (const file of readdirSync(sample.cellsDir)) rmSync(join(sample.cellsDir, file));
+  await desk.stop();
+  desk = await serveDesk(dir);
+  await page.goto(desk.address);
+  await expect(page.getByTestId('item')).toContainText('no longer at');
+  const item = await itemOnScreen(page);
+  await page.keyboard.press('1');
+  await expect(page.getByTestId('trouble')).toHaveAttribute('data-code', 'item-unseen');
+  expect(await itemOnScreen(page)).toBe(item);
+  await page.keyboard.press('x');
+  await acceptName(page);
+  await expect(page.getByTestId('item')).not.toHaveAttribute('data-item', item);
+  await expect(page.getByTestId('trouble')).toBeHidden();
 });
