@@ -6,12 +6,15 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect } from 'vitest';
+import { afterAll, expect, vi } from 'vitest';
 import type { ImportOptionsData, JobData, QueueEntry } from '../../main/api.ts';
 import type { ItemId } from '../../main/domain/item.ts';
 import { createRng } from '../../main/domain/rng.ts';
 import { Project, type CreateOptions, type OpenOptions } from '../../main/project.ts';
 import { openReader, type ProjectReader } from '../../main/store/index.ts';
+
+/** Each test runs a whole engine; on a busy machine that takes several times as long. */
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
 const work = mkdtempSync(join(tmpdir(), 'marginalia-engine-'));
 const open = new Set<Project>();
@@ -95,9 +98,9 @@ export function truthOf(truth: Truth, name: string): string[] {
   return classes;
 }
 
-/** Waits until `holds`, looking every 10 ms; fails after half a minute, saying what was waited for. */
+/** Waits until `holds`, looking every 10 ms; fails after a minute or more, saying what was waited for. */
 export async function until(what: string, holds: () => boolean): Promise<void> {
-  for (let i = 0; i < 3000; i++) {
+  for (let i = 0; i < 6000; i++) {
     if (holds()) return;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
