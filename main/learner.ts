@@ -60,7 +60,7 @@ export type Report = (stage: string, done: number | null, total: number | null) 
 
 /** Items embedded between two reports, and between two writes of the cache. */
 const EMBED_CHUNK = 32;
-/** The most items an encoder is fitted on; more teach it nothing that is worth the time. */
+/** Items whose parts are in memory at once while an encoder is fitted. */
 const READ_CHUNK = 256;
 
 export class Learner {
