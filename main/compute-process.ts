@@ -23,6 +23,9 @@ interface CallOptions {
 /** Below everything a person waits for, above nothing. */
 const BACKGROUND_PRIORITY = 10;
 
+/** Below the window and the engine: where cores are few, the next item is painted before the queue behind it is ranked. */
+const INTERACTIVE_PRIORITY = 4;
+
 const ENTRY = fileURLToPath(new URL(`./compute${extname(import.meta.url)}`, import.meta.url));
 
 export class ComputeProcess {
@@ -89,7 +92,8 @@ export class ComputeProcess {
       }
     });
     child.on('error', () => child.kill('SIGKILL'));
-    if (this.#background && child.pid !== undefined) lowerPriority(child.pid);
+    if (child.pid !== undefined)
+      lowerPriority(child.pid, this.#background ? BACKGROUND_PRIORITY : INTERACTIVE_PRIORITY);
     this.#child = child;
     this.#client = createORPCClient<ComputeClient>(new RPCLink({ port: childPort(child) }));
     return this.#client;
@@ -114,9 +118,9 @@ function cancelled(): EngineError {
   return new EngineError('cancelled', 'The work was cancelled.', 'Start it again when you like: nothing is lost.');
 }
 
-function lowerPriority(pid: number): void {
+function lowerPriority(pid: number, priority: number): void {
   try {
-    setPriority(pid, BACKGROUND_PRIORITY);
+    setPriority(pid, priority);
   } catch (error) {
     // The system may refuse; the work is then done at normal priority.
     if (
