@@ -38,7 +38,7 @@ import {
 import { describeEncoder, inspectFile } from './encoder-import.ts';
 import { fitEncoder, openEncoder, type Encoder, type EncoderCard, type EncoderFile } from './inference/index.ts';
 import { intervalOf, Measuring, type Level } from './measuring.ts';
-import { absentFrom, cachedEmbeddings, keepIn, Space } from './space.ts';
+import { absentFrom, cachedEmbeddings, EMBEDDINGS, keepIn, Space } from './space.ts';
 import {
   openCache,
   openReader,
@@ -130,7 +130,17 @@ export class Learner {
   /** Embeds what the newest encoder has not seen yet. */
   async embed(report: Report, signal?: AbortSignal): Promise<Prepared> {
     const rows = this.#reader.items.poolRows();
-    return this.#embed(this.#newest(), rows, report, signal);
+    const prepared = await this.#embed(this.#newest(), rows, report, signal);
+    this.#forgetOldEmbeddings();
+    return prepared;
+  }
+
+  /** The cache keeps the two newest encoders and the one in use; what a version before these needs is embedded again when it is asked for. */
+  #forgetOldEmbeddings(): void {
+    const encoders = this.#reader.versions.encoders();
+    if (encoders.length <= 2) return;
+    const kept = [...encoders.slice(-2), this.#inUse()].map((record) => record.blob);
+    this.#cache.keepOnly(EMBEDDINGS, kept);
   }
 
   async #embed(record: EncoderRecord, rows: PoolRows, report: Report, signal?: AbortSignal): Promise<Prepared> {

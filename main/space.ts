@@ -8,7 +8,8 @@ import { matrix, row, type Matrix } from './domain/matrix.ts';
 import type { EncoderCard } from './inference/index.ts';
 import type { Cache } from './store/index.ts';
 
-const KIND = 'embedding';
+/** Under which kind the cache holds them. */
+export const EMBEDDINGS = 'embedding';
 
 export class Space {
   /** The encoder's blob. */
@@ -49,7 +50,7 @@ export class Space {
     for (let start = had; start < seqs.length; start += CHUNK) {
       const chunk = seqs.subarray(start, Math.min(seqs.length, start + CHUNK));
       this.#cache
-        .read({ kind: KIND, version: this.encoder }, chunk)
+        .read({ kind: EMBEDDINGS, version: this.encoder }, chunk)
         .forEach((bytes, i) => this.#place(start + i, bytes));
     }
   }
@@ -75,7 +76,7 @@ export class Space {
       this.embedded++;
       return [this.#seqs[row], new Uint8Array(values.buffer)];
     });
-    this.#cache.write({ kind: KIND, version: this.encoder }, entries);
+    this.#cache.write({ kind: EMBEDDINGS, version: this.encoder }, entries);
   }
 
   /** Rows that have no embedding yet. */
@@ -100,7 +101,7 @@ const isEntry = (bytes: Buffer | null, { dims, reducedDims }: Widths): bytes is 
 
 /** Which of a few items the cache has no vectors of. */
 export function absentFrom(cache: Cache, encoder: Widths, seqs: readonly number[]): number[] {
-  const found = cache.read({ kind: KIND, version: encoder.sha256 }, seqs);
+  const found = cache.read({ kind: EMBEDDINGS, version: encoder.sha256 }, seqs);
   return seqs.filter((_, i) => !isEntry(found[i], encoder));
 }
 
@@ -110,12 +111,12 @@ export function keepIn(cache: Cache, encoder: Widths, seqs: readonly number[], e
     seq,
     new Uint8Array(Float32Array.of(...row(embedding, i), ...row(reduced, i)).buffer),
   ]);
-  cache.write({ kind: KIND, version: encoder.sha256 }, entries);
+  cache.write({ kind: EMBEDDINGS, version: encoder.sha256 }, entries);
 }
 
 /** The embeddings of a few items as the cache has them; null unless it has all. */
 export function cachedEmbeddings(cache: Cache, encoder: Widths, seqs: readonly number[]): Matrix | null {
-  const found = cache.read({ kind: KIND, version: encoder.sha256 }, seqs);
+  const found = cache.read({ kind: EMBEDDINGS, version: encoder.sha256 }, seqs);
   const result = matrix(seqs.length, encoder.dims);
   for (const [i, bytes] of found.entries()) {
     if (!isEntry(bytes, encoder)) return null;
