@@ -6,7 +6,17 @@
 import { assert } from '../domain/errors.ts';
 import { type Attribute, type DType, dtypeCode, GraphBuilder, type TensorData } from '../onnx/index.ts';
 import { evaluate, makeConstant } from './fold.ts';
-import { type Call, type Constant, type Form, type Node, numbersOf, sameShape, sizeOf, type Value } from './ir.ts';
+import {
+  axisOf,
+  type Call,
+  type Constant,
+  type Form,
+  type Node,
+  numbersOf,
+  sameShape,
+  sizeOf,
+  type Value,
+} from './ir.ts';
 import { infer, type Op } from './shapes.ts';
 
 /** Opset that graphs are written in: the oldest that has every operator used here. */
@@ -14,11 +24,20 @@ export const TARGET_OPSET = 20;
 
 type Attributes = Record<string, Attribute>;
 
+/** Operators that do the same to every element, wherever it lies. */
+const ELEMENTWISE = new Set(
+  (
+    'Abs Add And Cast Celu Clip Div Elu Equal Erf Exp Gelu Greater HardSigmoid HardSwish LeakyRelu Less Log Max Min ' +
+    'Mish Mul Neg Not Or Pow Reciprocal Relu Selu Sigmoid Sign Softplus Softsign Sqrt Sub Sum Tanh Where'
+  ).split(' '),
+);
+
 export class Graph {
   private readonly nodes: Node[] = [];
   private readonly inputs: Value[] = [];
   private readonly outputs: { name: string; value: Value }[] = [];
   private readonly known = new Map<string, readonly Value[]>();
+  private readonly moves = new Map<string, Value | null>();
   private counter = 0;
 
   /** Declares an input, which keeps its name. */
@@ -108,6 +127,14 @@ export class Graph {
 
   sum(x: Value, axes: readonly number[], keepdims = false): Value {
     if (axes.length === 0) return x;
+    const perm = x.from?.op === 'Transpose' ? (x.from.attributes.perm as number[]) : null;
+    // where one axis remains, the order of the others does not matter
+    if (perm && !keepdims && axes.length >= x.shape.length - 1) {
+      return this.sum(
+        x.from!.inputs[0]!,
+        axes.map((axis) => perm[axisOf(axis, perm.length)]),
+      );
+    }
     return this.op('ReduceSum', [x, this.ints(axes)], { keepdims: keepdims ? 1 : 0 });
   }
 
@@ -124,10 +151,50 @@ export class Graph {
   }
 
   transpose(x: Value, perm: readonly number[]): Value {
+    const moved = this.moved(x, perm);
+    if (moved) return moved;
     // two transposes in a row are one
     const before = x.from?.op === 'Transpose' ? (x.from.attributes.perm as number[] | undefined) : undefined;
     if (before) return this.op('Transpose', [x.from!.inputs[0]], { perm: perm.map((axis) => before[axis]) });
     return this.op('Transpose', [x], { perm: [...perm] });
+  }
+
+  /**
+   * `x` transposed without a Transpose, where it is an elementwise function of what was
+   * transposed the other way; else null. So a run of operators stays in the layout that suits it.
+   */
+  private moved(x: Value, perm: readonly number[]): Value | null {
+    const key = `${x.id}:${perm.join()}`;
+    const before = this.moves.get(key);
+    if (before !== undefined) return before;
+    this.moves.set(key, null);
+    const result = this.move(x, perm);
+    this.moves.set(key, result);
+    return result;
+  }
+
+  private move(x: Value, perm: readonly number[]): Value | null {
+    const { from } = x;
+    if (!from || from.outputs.length !== 1) return null;
+    if (from.op === 'Transpose') {
+      const before = from.attributes.perm as number[];
+      return perm.every((axis, i) => before[axis] === i) ? from.inputs[0] : null;
+    }
+    if (!ELEMENTWISE.has(from.op)) return null;
+    let any = false;
+    const inputs: (Value | null)[] = [];
+    for (const input of from.inputs) {
+      const small = !input || sizeOf(input.shape) * 8 <= sizeOf(x.shape);
+      if (!input || sizeOf(input.shape) === 1) inputs.push(input);
+      else if (input.shape.length !== perm.length) return null;
+      else {
+        const inner = this.moved(input, perm);
+        if (!inner && !small) return null;
+        any ||= inner !== null && !small;
+        inputs.push(inner ?? this.transpose(input, perm));
+      }
+    }
+    return any ? this.op(from.op as Op, inputs, from.attributes) : null;
   }
 
   /** The last two axes exchanged. */

@@ -7,6 +7,7 @@
  */
 import { EngineError } from '../domain/errors.ts';
 import { type Attribute, dtypeOf, type DType, type OnnxModel, readModel, tensorData } from '../onnx/index.ts';
+import { asProduct } from './conv-products.ts';
 import { Graph } from './graph.ts';
 import { type Call, type Constant, given, int, ints, knownInts, real, sizeOf, unsupported, type Value } from './ir.ts';
 import { recognise } from './recognise.ts';
@@ -210,6 +211,7 @@ const REWRITES: Record<string, (g: Graph, call: Call) => readonly (Value | null)
     if (inputs.length > 1) return g.ops('Split', inputs, rest, c.outputCount, c.label);
     return g.ops('Split', inputs, { ...rest, num_outputs: c.outputCount }, c.outputCount, c.label);
   },
+  Conv: (g, c) => [asProduct(g, c) ?? g.op('Conv', c.inputs, c.attributes, c.label)],
   MaxPool: (g, c) => g.ops('MaxPool', c.inputs, c.attributes, 2, c.label), // where each maximum was is needed backwards
   GlobalMaxPool: (g, c) => {
     const attributes = { kernel_shape: [...given(c, 0).shape.slice(2)] };

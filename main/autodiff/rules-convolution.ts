@@ -31,7 +31,7 @@ function inputAdjoint(g: Graph, dy: Value, w: Value, c: Convolution, shape: read
   const reach = c.kernel.map((k, i) => (k - 1) * c.dilations[i]);
   const begins = reach.map((r, i) => r - c.pads[i]);
   let wide = dy;
-  for (const i of space) wide = dilate(g, wide, i + 2, c.strides[i]);
+  for (const i of space.toReversed()) wide = spread(g, wide, i + 2, c.strides[i]);
   const ends = space.map((i) => shape[i + 2] + reach[i] - begins[i] - wide.shape[i + 2]);
   const flipped = swapChannels(g, flipKernel(g, w, c.kernel), c.group);
   let pads = [...begins, ...ends];
@@ -46,6 +46,16 @@ function inputAdjoint(g: Graph, dy: Value, w: Value, c: Convolution, shape: read
     pads,
     group: c.group,
   });
+}
+
+/** `dilate`, but along the last axis by a product with a matrix of zeros and ones: moving single numbers is slow. */
+function spread(g: Graph, v: Value, axis: number, step: number): Value {
+  const n = v.shape[axis];
+  if (axis !== v.shape.length - 1 || step === 1 || n === 1) return dilate(g, v, axis, step);
+  const wide = (n - 1) * step + 1;
+  const matrix = new Float32Array(n * wide);
+  for (let i = 0; i < n; i++) matrix[i * wide + i * step] = 1;
+  return g.op('MatMul', [v, g.floats(matrix, [n, wide])]);
 }
 
 function flipKernel(g: Graph, w: Value, kernel: readonly number[]): Value {
@@ -72,50 +82,109 @@ function swapChannels(g: Graph, w: Value, group: number): Value {
 /** What a convolution's output tells of its kernel, of shape `shape`. */
 function kernelAdjoint(g: Graph, x: Value, dy: Value, c: Convolution, shape: readonly number[]): Value {
   const d = c.kernel.length;
-  const [n, channels] = x.shape;
-  const out = dy.shape[1];
-  const size = sizeOf(c.out);
-  const space = range(d);
-  const perGroup = channels / c.group;
-  const blocks = [n, c.group, out / c.group, size];
-  const zeroPads = c.pads.every((p) => p === 0);
-  if (
-    zeroPads &&
-    c.kernel.every((k, i) => k === c.strides[i] && c.out[i] * k === x.shape[i + 2]) &&
-    c.group === 1 &&
-    sizeOf(c.kernel) > 1
-  ) {
+  const tiles = c.kernel.every((k, i) => k === c.strides[i] && c.out[i] * k === x.shape[i + 2]);
+  if (tiles && c.pads.every((p) => p === 0) && c.group === 1 && sizeOf(c.kernel) > 1) {
     return patchKernelAdjoint(g, x, dy, c, shape);
   }
-  const padded = zeroPads ? x : g.pad(x, [0, 0, ...c.pads.slice(0, d), 0, 0, ...c.pads.slice(d)]);
-  const shifted = offsets(c.kernel).map((offset) => {
-    const starts = offset.map((o, i) => o * c.dilations[i]);
-    const ends = starts.map((s, i) => s + (c.out[i] - 1) * c.strides[i] + 1);
-    return g.slice(
-      padded,
-      space.map((i) => i + 2),
-      starts,
-      ends,
-      [...c.strides],
-    );
+  const channels = x.shape[1];
+  if (channels === c.group && dy.shape[1] === c.group && c.kernel[d - 1] > 1)
+    return depthwiseKernelAdjoint(g, x, dy, c, shape);
+  const perGroup = channels / c.group;
+  const out = dy.shape[1];
+  const { frames, frame, offset } = phases(g, x, c);
+  const length = dy.shape[0] * sizeOf(frame) - Math.max(...offsets(c.kernel).map((o) => offset(o).shift));
+  // the output's adjoint in frames of the same size, so that a shift of the input is an offset in memory
+  const rims = [0, 0, ...frame.map((f, i) => f - c.out[i])];
+  const framed = channelsFirst(g, g.pad(dy, [...rims.map(() => 0), ...rims]));
+  const adjoints = g.slice(g.reshape(framed, [c.group, out / c.group, -1]), [2], [0], [length]);
+  const columns = offsets(c.kernel).map((o) => {
+    const { phase, shift } = offset(o);
+    return g.slice(g.reshape(frames[phase], [c.group, perGroup, -1]), [2], [shift], [shift + length]);
   });
-  if (perGroup === 1 && out === c.group) {
-    const sums = shifted.map((v) => g.sum(g.mul(v, dy), [0, ...space.map((i) => i + 2)]));
+  const product = (columns: Value): Value => {
+    const [left, right] = [adjoints, columns].map((v) => (c.group === 1 ? g.reshape(v, v.shape.slice(1)) : v));
+    return c.group === 1 ? g.op('Gemm', [left, right], { transB: 1 }) : g.op('MatMul', [left, g.flip(right)]);
+  };
+  if (perGroup >= WIDE) {
     return g.reshape(
       g.concat(
-        sums.map((v) => g.reshape(v, [out, 1])),
-        1,
+        columns.map((v) => g.reshape(product(v), [out, perGroup, 1])),
+        2,
       ),
       shape,
     );
   }
-  const dyBlocks = c.group === 1 ? g.reshape(dy, [n, out, size]) : g.reshape(dy, blocks);
-  const products = shifted.map((v) => {
-    const columns = g.reshape(v, c.group === 1 ? [n, channels, size] : [n, c.group, perGroup, size]);
-    return g.sum(g.op('MatMul', [dyBlocks, g.flip(columns)]), [0]);
+  const all = g.reshape(product(g.concat(columns, 1)), [out, columns.length, perGroup]);
+  return g.reshape(g.transpose(all, [0, 2, 1]), shape);
+}
+
+/** From this many input channels on, one product per kernel element is faster than one for all. */
+const WIDE = 32;
+
+const channelsFirst = (g: Graph, v: Value) => g.transpose(v, [1, 0, ...range(v.shape.length - 2).map((i) => i + 2)]);
+
+/**
+ * The padded input, channels first, cut into one frame per phase of the stride: element o of
+ * the kernel met, for output p, element p + shift of its phase, in memory.
+ */
+function phases(g: Graph, x: Value, c: Convolution) {
+  const d = c.kernel.length;
+  const [n, channels, ...space] = x.shape;
+  const frame = c.out.map((o, i) => o + Math.floor(((c.kernel[i] - 1) * c.dilations[i]) / c.strides[i]));
+  const ends = frame.map((f, i) => f * c.strides[i] - space[i] - c.pads[i]);
+  const framed = channelsFirst(g, g.pad(x, [0, 0, ...c.pads.slice(0, d), 0, 0, ...ends]));
+  const apart = g.reshape(framed, [channels, n, ...frame.flatMap((f, i) => [f, c.strides[i]])]);
+  const order = [...range(d).map((i) => 3 + 2 * i), 0, 1, ...range(d).map((i) => 2 + 2 * i)];
+  const count = sizeOf(c.strides);
+  const stacked = g.reshape(count === 1 ? framed : g.transpose(apart, order), [count, channels, n * sizeOf(frame)]);
+  const frames = count === 1 ? [stacked] : g.ops('Split', [stacked], { axis: 0, num_outputs: count }, count);
+  const offset = (o: readonly number[]) => {
+    let phase = 0;
+    let shift = 0;
+    for (const [i, at] of o.entries()) {
+      const reach = at * c.dilations[i];
+      phase = phase * c.strides[i] + (reach % c.strides[i]);
+      shift = shift * frame[i] + Math.floor(reach / c.strides[i]);
+    }
+    return { phase, shift };
+  };
+  return { frames, frame, offset };
+}
+
+/**
+ * One channel at a time there is no matrix product, but there is one of columns with columns:
+ * for each row of the kernel, all products of an input column with an output column, summed
+ * over images and rows; those that the kernel pairs are then added up.
+ */
+function depthwiseKernelAdjoint(g: Graph, x: Value, dy: Value, c: Convolution, shape: readonly number[]): Value {
+  const d = c.kernel.length;
+  const channels = x.shape[1];
+  const padded = channelsFirst(g, g.pad(x, [0, 0, ...c.pads.slice(0, d), 0, 0, ...c.pads.slice(d)]));
+  const [width, wide, kernel] = [c.out[d - 1], padded.shape[d + 1], c.kernel[d - 1]];
+  const adjoints = g.flip(g.reshape(channelsFirst(g, dy), [channels, -1, width]));
+  const pairs = new Float32Array(width * wide * kernel);
+  for (let w = 0; w < width; w++) {
+    for (let k = 0; k < kernel; k++) pairs[(w * wide + w * c.strides[d - 1] + k * c.dilations[d - 1]) * kernel + k] = 1;
+  }
+  const chosen = g.floats(pairs, [width * wide, kernel]);
+  const axes = range(d - 1);
+  const rows = offsets(c.kernel.slice(0, -1)).map((o) => {
+    const starts = axes.map((i) => o[i] * c.dilations[i]);
+    const ends = axes.map((i) => starts[i] + (c.out[i] - 1) * c.strides[i] + 1);
+    const picked =
+      axes.length === 0
+        ? padded
+        : g.slice(
+            padded,
+            axes.map((i) => i + 2),
+            starts,
+            ends,
+            c.strides.slice(0, -1),
+          );
+    const products = g.op('MatMul', [adjoints, g.reshape(picked, [channels, -1, wide])]);
+    return g.op('MatMul', [g.reshape(products, [channels, width * wide]), chosen]);
   });
-  const all = products.map((v) => g.reshape(v, [out, perGroup, 1]));
-  return g.reshape(g.concat(all, 2), shape);
+  return g.reshape(g.concat(rows, 1), shape);
 }
 
 /** Kernels that tile the input (patches of a vision transformer): one product over all patches. */
