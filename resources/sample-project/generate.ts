@@ -31,7 +31,8 @@ export interface Sample {
   noteClasses: string[];
 }
 
-const SLIDES = 20;
+/** Many, because the audit set is drawn by slide: with few, its share would be a matter of luck. */
+const SLIDES = 64;
 
 const README = `SIMULATED DATA
 
