@@ -5,6 +5,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { AxeBuilder } from '@axe-core/playwright';
 import { expect, test } from '@playwright/test';
 import { GraphBuilder } from '../../main/onnx/index.ts';
 import { generateSample } from '../../resources/sample-project/generate.ts';
@@ -50,6 +51,10 @@ test('An encoder is checked, described, used and given up again', async ({ page,
   await page.keyboard.press('Enter');
   await expect(dialog.getByTestId('encoder-found')).toContainText('3 numbers');
   await expect(dialog.getByTestId('encoder-use'), 'Enter answers').toBeFocused();
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  expect(violations.map(({ id, nodes }) => `${id} ${nodes.map((node) => node.target.join(' ')).join(', ')}`)).toEqual(
+    [],
+  );
   await page.screenshot({ path: 'test-results/encoder.png' });
   await page.keyboard.press('Enter');
   await expect(dialog).toBeHidden();
