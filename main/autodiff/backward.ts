@@ -8,11 +8,11 @@
  */
 import { assert } from '../domain/errors.ts';
 import type { Graph } from './graph.ts';
-import { type Node, sameShape, unsupported, type Value } from './ir.ts';
+import { type Node, sameShape, type Value } from './ir.ts';
 import { RULES } from './rules.ts';
 import type { Op } from './shapes.ts';
 
-/** dLoss/d(each of `wanted`), in that order. `loss` is a scalar. Errors: `encoder-invalid` for an operator without a derivative. */
+/** dLoss/d(each of `wanted`), in that order. `loss` is a scalar. */
 export function gradients(g: Graph, loss: Value, wanted: readonly Value[]): Value[] {
   assert(loss.shape.length === 0, 'a scalar loss', loss.shape);
   const nodes = g.live([loss]);
@@ -47,9 +47,6 @@ export function gradients(g: Graph, loss: Value, wanted: readonly Value[]): Valu
 function derive(g: Graph, node: Node, dys: readonly (Value | null)[], needs: (i: number) => boolean) {
   const rule = RULES[node.op as Op];
   if (rule === 'flat') return [];
-  if (rule === 'missing') {
-    throw unsupported(node, 'has no derivative here', 'Freeze everything before it, or choose a model without it.');
-  }
   const dy = dys[0];
   // a rule reads the first output's adjoint, and may ask for the others
   return dy || node.op === 'Split'

@@ -55,9 +55,7 @@ export function addLoss(g: Graph, loss: Loss, output: Value): Value {
     }
     case 'binary-cross-entropy': {
       const target = g.input(TARGET, shape);
-      // log(1 + e^x) − t·x, written so that no exponential overflows
-      const soft = g.op('Log', [g.plus(g.op('Exp', [g.op('Neg', [g.op('Abs', [output])])]), 1)]);
-      const each = g.plus(g.minus(g.op('Relu', [output]), g.mul(target, output)), soft);
+      const each = g.minus(g.op('Softplus', [output]), g.mul(target, output));
       return average(g, loss.classWeights ? g.mul(each, perClass(g, loss.classWeights, shape)) : each);
     }
     case 'focal': {

@@ -1,7 +1,6 @@
 /**
  * The table of derivatives: one line per operator, total by type, so that an operator can be
- * neither forgotten nor half known. 'flat' says that the derivative is zero wherever it
- * exists; 'missing' that nobody has written it, and differentiating it says so by name.
+ * neither forgotten nor half known. 'flat' says that the derivative is zero wherever it exists.
  */
 import type { Op } from './shapes.ts';
 import type { Rule } from './rule.ts';
@@ -11,7 +10,7 @@ import { LINEAR_RULES } from './rules-linear.ts';
 import { MOVING_RULES } from './rules-moving.ts';
 import { REDUCING_RULES } from './rules-reducing.ts';
 
-export const RULES: Readonly<Record<Op, Rule | 'flat' | 'missing'>> = {
+export const RULES: Readonly<Record<Op, Rule | 'flat'>> = {
   ...ELEMENTWISE_RULES,
   ...LINEAR_RULES,
   ...CONVOLUTION_RULES,
