@@ -27,6 +27,22 @@ function offsets(kernel: readonly number[]): number[][] {
 function inputAdjoint(g: Graph, dy: Value, w: Value, c: Convolution, shape: readonly number[]): Value {
   const d = c.kernel.length;
   const space = range(d);
+  if (c.strides.some((s) => s > 1)) {
+    // what no window reached at the end is output_padding, which must be less than the stride
+    const reached = c.out.map((o, i) => (o - 1) * c.strides[i] + (c.kernel[i] - 1) * c.dilations[i] + 1);
+    const rest = space.map((i) => shape[i + 2] - (reached[i] - c.pads[i] - c.pads[i + d]));
+    if (rest.every((r, i) => r >= 0 && r < c.strides[i])) {
+      const { kernel, strides, dilations, pads, group } = c;
+      return g.op('ConvTranspose', [dy, w], {
+        kernel_shape: [...kernel],
+        strides: [...strides],
+        dilations: [...dilations],
+        pads: [...pads],
+        output_padding: rest,
+        group,
+      });
+    }
+  }
   // reach of the kernel beyond its pad: what a full correlation must be padded with
   const reach = c.kernel.map((k, i) => (k - 1) * c.dilations[i]);
   const begins = reach.map((r, i) => r - c.pads[i]);
