@@ -24,6 +24,9 @@ export const TARGET_OPSET = 20;
 
 type Attributes = Record<string, Attribute>;
 
+/** Operators that only say the shape anew. */
+const RESHAPING = new Set(['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze']);
+
 /** Operators that do the same to every element, wherever it lies. */
 const ELEMENTWISE = new Set(
   (
@@ -143,6 +146,8 @@ export class Graph {
   }
 
   reshape(x: Value, shape: readonly number[]): Value {
+    // of two reshapes in a row only the last matters
+    if (x.from && RESHAPING.has(x.from.op) && !shape.includes(0)) return this.reshape(x.from.inputs[0]!, shape);
     return this.op('Reshape', [x, this.ints(shape)], shape.includes(0) ? { allowzero: 1 } : {});
   }
 

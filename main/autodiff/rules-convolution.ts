@@ -145,15 +145,15 @@ const channelsFirst = (g: Graph, v: Value) => g.transpose(v, [1, 0, ...range(v.s
  */
 function phases(g: Graph, x: Value, c: Convolution) {
   const d = c.kernel.length;
-  const [n, channels, ...space] = x.shape;
+  const space = x.shape.slice(2);
   const frame = c.out.map((o, i) => o + Math.floor(((c.kernel[i] - 1) * c.dilations[i]) / c.strides[i]));
   const ends = frame.map((f, i) => f * c.strides[i] - space[i] - c.pads[i]);
   const framed = channelsFirst(g, g.pad(x, [0, 0, ...c.pads.slice(0, d), 0, 0, ...ends]));
-  const apart = g.reshape(framed, [channels, n, ...frame.flatMap((f, i) => [f, c.strides[i]])]);
-  const order = [...range(d).map((i) => 3 + 2 * i), 0, 1, ...range(d).map((i) => 2 + 2 * i)];
-  const count = sizeOf(c.strides);
-  const stacked = g.reshape(count === 1 ? framed : g.transpose(apart, order), [count, channels, n * sizeOf(frame)]);
-  const frames = count === 1 ? [stacked] : g.ops('Split', [stacked], { axis: 0, num_outputs: count }, count);
+  const axes = range(d).map((i) => i + 2);
+  const frames = offsets(c.strides).map((starts) => {
+    const ends = starts.map((start, i) => start + (frame[i] - 1) * c.strides[i] + 1);
+    return g.slice(framed, axes, starts, ends, [...c.strides]);
+  });
   const offset = (o: readonly number[]) => {
     let phase = 0;
     let shift = 0;
