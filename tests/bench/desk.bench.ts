@@ -57,7 +57,10 @@ function watch(): void {
         const item = shown();
         const id = item?.dataset.item;
         const pixels = item?.querySelector<HTMLImageElement>('img');
-        if (!id || id === before || !pixels?.src.includes(id)) return requestAnimationFrame(look);
+        if (!id || id === before || !pixels?.src.includes(id)) {
+          requestAnimationFrame(look);
+          return;
+        }
         void pixels.decode().then(() =>
           requestAnimationFrame(() =>
             requestAnimationFrame(() => {
