@@ -59,7 +59,6 @@ export interface OpenOptions {
 }
 
 const clock = systemClock;
-const DAY_MS = 86_400_000;
 
 export class Project {
   readonly dir: string;
@@ -183,7 +182,7 @@ export class Project {
       problems,
       canUndo: store.annotations.head().sequence > 0,
       canRedo: this.#canRedo,
-      today: store.annotations.pace(clock() - (clock() % DAY_MS)),
+      today: store.annotations.pace(new Date(clock()).setHours(0, 0, 0, 0)),
       encoder: this.encoders()[0] ?? null,
       device: 'cpu',
       jobs: this.jobs.active(),
