@@ -9,7 +9,7 @@ import { basename, join } from 'node:path';
 import * as ort from 'onnxruntime-node';
 import { adamW, GRADIENT, type Optimizer, sgd, TARGET, type Tensors, trainingGraph } from '../main/autodiff/index.ts';
 
-type Numbers = Float32Array | BigInt64Array;
+type Numbers = Float32Array | BigInt64Array | Int32Array | Uint8Array;
 interface Entry {
   name: string;
   role: string;
@@ -22,6 +22,16 @@ interface Case {
   trainable: string[];
   tensors: Entry[];
 }
+
+/** How tensors.bin holds each element type. */
+const READ: Record<string, (bytes: ArrayBuffer) => Numbers> = {
+  float32: (bytes) => new Float32Array(bytes),
+  float64: (bytes) => Float32Array.from(new Float64Array(bytes)),
+  int64: (bytes) => new BigInt64Array(bytes),
+  int32: (bytes) => new Int32Array(bytes),
+  uint8: (bytes) => new Uint8Array(bytes),
+  bool: (bytes) => new Uint8Array(bytes),
+};
 
 const TOLERANCE = { maxGradError: 1e-4, maxAdamwError: 1e-3, maxSgdError: 1e-4, maxLossError: 1e-4 };
 const STEPS = 5;
@@ -36,9 +46,10 @@ const tensors = (entries: readonly Entry[], bytes: Buffer, role: string): Map<st
       .filter((entry) => entry.role === role)
       .map(({ name, dtype, shape, offset }) => {
         const size = shape.reduce((a, b) => a * b, 1);
-        const width = dtype === 'float32' || dtype === 'int32' ? 4 : 8;
+        const size4 = dtype === 'float32' || dtype === 'int32';
+        const width = size4 ? 4 : dtype === 'bool' || dtype === 'uint8' ? 1 : 8;
         const copy = new Uint8Array(bytes.subarray(offset, offset + size * width)).buffer;
-        return [name, dtype === 'int64' ? new BigInt64Array(copy) : new Float32Array(copy)] as const;
+        return [name, READ[dtype](copy)] as const;
       }),
   );
 
@@ -74,8 +85,11 @@ async function check(folder: string): Promise<Record<string, unknown> & { ok: bo
   for (const entry of entries) {
     if (entry.role !== 'input' && entry.role !== 'labels') continue;
     const data = tensors([entry], bytes, entry.role).get(entry.name)!;
-    const tensor = new ort.Tensor(data instanceof Float32Array ? 'float32' : 'int64', data, entry.shape);
-    feeds[entry.role === 'labels' ? TARGET : entry.name] = tensor;
+    // labels may be of any integer type; the graph takes int64
+    const isTarget = entry.role === 'labels';
+    const fed = isTarget ? BigInt64Array.from(data as Iterable<number | bigint>, BigInt) : data;
+    const dtype = isTarget ? 'int64' : entry.dtype === 'float64' ? 'float32' : (entry.dtype as 'float32');
+    feeds[isTarget ? TARGET : entry.name] = new ort.Tensor(dtype, fed as Float32Array, entry.shape);
   }
   const step = async (weights: Tensors) => {
     const fed = Object.entries(weights).map(([w, data]) => [w, new ort.Tensor('float32', data, made.weights[w].shape)]);

@@ -116,6 +116,7 @@ function isWeight(name: string, { graph }: OnnxModel): boolean {
     GroupNormalization: [1, 2],
     BatchNormalization: [1, 2],
     Einsum: [0, 1],
+    Identity: [0], // exporters share equal weights through it
   };
   const tensor = graph.initializer.find((t) => t.name === name)!;
   if (tensor.dims.length === 0) return false;

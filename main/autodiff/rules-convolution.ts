@@ -27,7 +27,9 @@ function offsets(kernel: readonly number[]): number[][] {
 function inputAdjoint(g: Graph, dy: Value, w: Value, c: Convolution, shape: readonly number[]): Value {
   const d = c.kernel.length;
   const space = range(d);
-  if (c.strides.some((s) => s > 1)) {
+  // a large kernel takes longer to flip than its small map to convolve
+  const heavy = c.group === 1 && sizeOf(c.kernel) > 1 && 4 * sizeOf(w.shape) >= sizeOf(dy.shape);
+  if (heavy || c.strides.some((s) => s > 1)) {
     // what no window reached at the end is output_padding, which must be less than the stride
     const reached = c.out.map((o, i) => (o - 1) * c.strides[i] + (c.kernel[i] - 1) * c.dilations[i] + 1);
     const rest = space.map((i) => shape[i + 2] - (reached[i] - c.pads[i] - c.pads[i + d]));
