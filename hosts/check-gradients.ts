@@ -2,7 +2,7 @@
  * `npm run -s check:gradients -- DIR…`: runs the gradient engine against cases that another
  * program computed (model.onnx, case.json, tensors.bin) and prints one JSON line each:
  * `{case, maxGradError, maxAdamwError, maxSgdError, maxLossError, ok}`. Errors are relative
- * to the largest magnitude in the tensor. Exit code 1 where a case fails.
+ * to the largest magnitude in the tensor. `--device webgpu` runs them there. Exit code 1 where a case fails.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -69,7 +69,7 @@ function errorOf(got: Float32Array, expected: Float32Array, scale: number, count
   return got.length === expected.length ? worst / (magnitude > ZERO * scale ? magnitude : scale) : Infinity;
 }
 
-async function check(folder: string): Promise<Record<string, unknown> & { ok: boolean }> {
+async function check(folder: string, device: string): Promise<Record<string, unknown> & { ok: boolean }> {
   const { name, trainable, tensors: entries } = JSON.parse(readFileSync(join(folder, 'case.json'), 'utf8')) as Case;
   const bytes = readFileSync(join(folder, 'tensors.bin'));
   const shapes = Object.fromEntries(entries.filter((e) => e.role === 'input').map((e) => [e.name, e.shape]));
@@ -79,8 +79,9 @@ async function check(folder: string): Promise<Record<string, unknown> & { ok: bo
     output: 'logits',
     trainable,
     shapes,
+    portable: device !== 'cpu',
   });
-  const session = await ort.InferenceSession.create(made.model, { executionProviders: ['cpu'], logSeverityLevel: 3 });
+  const session = await ort.InferenceSession.create(made.model, { executionProviders: [device], logSeverityLevel: 3 });
   const feeds: Record<string, ort.Tensor> = {};
   for (const entry of entries) {
     if (entry.role !== 'input' && entry.role !== 'labels') continue;
@@ -133,7 +134,10 @@ async function check(folder: string): Promise<Record<string, unknown> & { ok: bo
   return { case: name, ...errors, ok };
 }
 
-const folders = process.argv.slice(2).flatMap((folder) => {
+const args = process.argv.slice(2);
+const at = args.indexOf('--device');
+const device = at >= 0 ? (args.splice(at, 2)[1] ?? 'cpu') : 'cpu';
+const folders = args.flatMap((folder) => {
   if (existsSync(join(folder, 'case.json'))) return [folder];
   const inside = existsSync(folder) ? readdirSync(folder).toSorted() : [];
   return inside.map((name) => join(folder, name)).filter((path) => existsSync(join(path, 'case.json')));
@@ -145,7 +149,7 @@ if (folders.length === 0) {
 for (const folder of folders) {
   let line: Record<string, unknown> & { ok: boolean };
   try {
-    line = await check(folder);
+    line = await check(folder, device);
   } catch (error) {
     line = { case: basename(folder), ok: false, error: error instanceof Error ? error.message : String(error) };
   }

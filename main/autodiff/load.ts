@@ -22,6 +22,8 @@ export interface LoadOptions {
   readonly shapes?: Readonly<Record<string, readonly number[]>>;
   /** Size of the first axis of inputs whose shape is not given. */
   readonly batch?: number;
+  /** True for a graph that is to run elsewhere than on the processor: ONNX Runtime’s WebGPU cannot tell where a pool found its maximum. */
+  readonly portable?: boolean;
 }
 
 export interface Loaded {
@@ -66,7 +68,7 @@ export function loadGraph(bytes: Uint8Array, options: LoadOptions = {}): Loaded 
   for (const name of wanted ?? [])
     if (!weights.has(name)) throw badInput(name, 'is to be trained but is no initializer');
   for (const node of model.graph.node) {
-    const produced = replay(graph, node, values);
+    const produced = replay(graph, node, values, options.portable === true);
     node.output.forEach((name, i) => name !== '' && produced[i] && values.set(name, produced[i]));
   }
   const outputs = new Map(model.outputs.map(({ name }) => [name, values.get(name)!] as const));
@@ -123,7 +125,12 @@ function isWeight(name: string, { graph }: OnnxModel): boolean {
   return graph.node.some((node) => learned[node.opType]?.some((i) => node.input[i] === name));
 }
 
-function replay(g: Graph, node: NodeProto, values: ReadonlyMap<string, Value>): readonly (Value | null)[] {
+function replay(
+  g: Graph,
+  node: NodeProto,
+  values: ReadonlyMap<string, Value>,
+  portable: boolean,
+): readonly (Value | null)[] {
   const label = node.name || node.output[0];
   const inputs = node.input.map((name) => {
     if (name === '') return null;
@@ -143,6 +150,7 @@ function replay(g: Graph, node: NodeProto, values: ReadonlyMap<string, Value>): 
     throw unsupported(call, `belongs to “${node.domain}”, not to the standard operators`);
   }
   if (node.opType === 'Constant') return [constantNode(g, node, call)];
+  if (portable && call.op.endsWith('MaxPool')) return [maxPool(g, call, 1)[0]];
   const rewrite = REWRITES[call.op];
   if (rewrite) return rewrite(g, call);
   return recognise(g, call) ?? g.ops(call.op, inputs, attributes, call.outputCount, label);
@@ -213,11 +221,8 @@ const REWRITES: Record<string, (g: Graph, call: Call) => readonly (Value | null)
     return g.ops('Split', inputs, { ...rest, num_outputs: c.outputCount }, c.outputCount, c.label);
   },
   Conv: (g, c) => [asProduct(g, c) ?? g.op('Conv', c.inputs, c.attributes, c.label)],
-  MaxPool: (g, c) => g.ops('MaxPool', c.inputs, c.attributes, 2, c.label), // where each maximum was is needed backwards
-  GlobalMaxPool: (g, c) => {
-    const attributes = { kernel_shape: [...given(c, 0).shape.slice(2)] };
-    return g.ops('MaxPool', c.inputs, attributes, 2, c.label);
-  },
+  MaxPool: (g, c) => maxPool(g, c, 2), // where each maximum was is needed backwards
+  GlobalMaxPool: (g, c) => maxPool(g, c, 2),
   LayerNormalization: (g, c) => g.ops('LayerNormalization', c.inputs, c.attributes, 3, c.label),
   BatchNormalization: batchNormalization,
   InstanceNormalization: (g, c) => [normaliseGroups(g, c, given(c, 0).shape[1])],
@@ -233,6 +238,11 @@ const REWRITES: Record<string, (g: Graph, call: Call) => readonly (Value | null)
     ]),
   ),
 };
+
+function maxPool(g: Graph, c: Call, outputs: number): readonly Value[] {
+  const attributes = c.op === 'MaxPool' ? c.attributes : { kernel_shape: [...given(c, 0).shape.slice(2)] };
+  return g.ops('MaxPool', c.inputs, attributes, outputs, c.label);
+}
 
 /** Inference: y = (x − mean) / √(var + ε) · scale + bias. Folded into the convolution before it where there is one. */
 function batchNormalization(g: Graph, c: Call): readonly Value[] {

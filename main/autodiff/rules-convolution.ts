@@ -1,12 +1,12 @@
 /**
- * Derivatives of convolutions and pools, in one, two or three dimensions, with strides,
+ * Derivatives of convolutions, in one, two or three dimensions, with strides,
  * dilations and groups. The adjoint of the input is a convolution with the flipped kernel;
  * that of the kernel is one matrix product per kernel element, of the output's adjoint with
  * the input shifted to where that element met it. Which form is used when was measured:
  * docs/decisions/0005-gradients-as-onnx-graphs.md.
  */
 import type { Graph } from './graph.ts';
-import { given, int, type Node, sizeOf, type Value } from './ir.ts';
+import { int, sizeOf, type Value } from './ir.ts';
 import { type Rule } from './rule.ts';
 import { dilate } from './rules-moving.ts';
 import { transposedWindow, type Window, windowOf } from './shapes.ts';
@@ -16,15 +16,15 @@ interface Convolution extends Window {
   readonly group: number;
 }
 
-const range = (n: number) => [...Array(n).keys()];
+export const range = (n: number) => [...Array(n).keys()];
 
 /** All offsets within a kernel, last axis fastest. */
-function offsets(kernel: readonly number[]): number[][] {
+export function offsets(kernel: readonly number[]): number[][] {
   return kernel.reduce<number[][]>((all, k) => all.flatMap((o) => range(k).map((i) => [...o, i])), [[]]);
 }
 
 /** What a convolution's output tells of its input, of shape `shape`: [n, channels, space…]. */
-function inputAdjoint(g: Graph, dy: Value, w: Value, c: Convolution, shape: readonly number[]): Value {
+export function inputAdjoint(g: Graph, dy: Value, w: Value, c: Convolution, shape: readonly number[]): Value {
   const d = c.kernel.length;
   const space = range(d);
   // a large kernel takes longer to flip than its small map to convolve
@@ -261,61 +261,7 @@ const convTranspose: Rule = ({ g, node, x, dy, needs }) => {
   ];
 };
 
-/** Every maximum's adjoint goes to where it was; ONNX Runtime's indices count through the whole tensor. */
-const maxPool: Rule = ({ g, node, x, dy }) => {
-  const size = sizeOf(x[0].shape);
-  const count = sizeOf(dy.shape);
-  const empty = g.expand(g.scalar(0), [size]);
-  const where = g.reshape(node.outputs[1], [count]);
-  const summed = g.op('ScatterElements', [empty, where, g.reshape(dy, [count])], { axis: 0, reduction: 'add' });
-  return [g.reshape(summed, x[0].shape)];
-};
-
-/** Every input's share of each mean it was part of. */
-const averagePool: Rule = ({ g, node, x, dy }) => {
-  const window = windowOf(node);
-  const [n, channels, ...space] = x[0].shape;
-  const d = space.length;
-  const shares = g.mul(dy, poolShares(g, node, window, space));
-  const planes = g.reshape(shares, [n * channels, 1, ...window.out]);
-  const ones = g.floats(new Float32Array(sizeOf(window.kernel)).fill(1), [1, 1, ...window.kernel]);
-  const reached = window.out.map(
-    (o, i) => (o - 1) * window.strides[i] + (window.kernel[i] - 1) * window.dilations[i] + 1,
-  );
-  const pads = [...window.pads.slice(0, d), ...reached.map((r, i) => r - window.pads[i] - space[i])];
-  const rim = range(d).map((i) => Math.max(0, -pads[i + d]));
-  const c = { ...window, pads: [...pads.slice(0, d), ...pads.slice(d).map((p) => Math.max(0, p))], group: 1 };
-  const inner = space.map((s, i) => s - rim[i]);
-  const spread = inputAdjoint(g, planes, ones, c, [n * channels, 1, ...inner]);
-  const whole = g.pad(spread, [0, 0, ...space.map(() => 0), 0, 0, ...rim]);
-  return [g.reshape(whole, x[0].shape)];
-};
-
-/** One over how many elements each window averages: [out…], or a scalar where all are equal. */
-function poolShares(g: Graph, node: Node, window: Window, space: readonly number[]): Value {
-  const counted = int(node, 'count_include_pad', 0) === 1;
-  const d = space.length;
-  const perAxis = space.map((size, i) => {
-    const [begin, end] = counted ? [-window.pads[i], size + window.pads[i + d]] : [0, size];
-    return range(window.out[i]).map((o) => {
-      const at = range(window.kernel[i]).map((k) => o * window.strides[i] - window.pads[i] + k * window.dilations[i]);
-      return at.filter((p) => p >= begin && p < end).length;
-    });
-  });
-  const shares = offsets(window.out).map((o) => 1 / o.reduce((product, p, i) => product * perAxis[i][p], 1));
-  if (shares.every((s) => s === shares[0])) return g.scalar(shares[0]);
-  return g.floats(Float32Array.from(shares), [...window.out]);
-}
-
-const globalAveragePool: Rule = ({ g, node, x, dy }) => {
-  const size = sizeOf(given(node, 0).shape.slice(2));
-  return [g.expand(g.mul(dy, 1 / size), x[0].shape)];
-};
-
 export const CONVOLUTION_RULES = {
   Conv: conv,
   ConvTranspose: convTranspose,
-  MaxPool: maxPool,
-  AveragePool: averagePool,
-  GlobalAveragePool: globalAveragePool,
 } satisfies Record<string, Rule>;

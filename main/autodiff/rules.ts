@@ -8,12 +8,14 @@ import { CONVOLUTION_RULES } from './rules-convolution.ts';
 import { ELEMENTWISE_RULES } from './rules-elementwise.ts';
 import { LINEAR_RULES } from './rules-linear.ts';
 import { MOVING_RULES } from './rules-moving.ts';
+import { POOL_RULES } from './rules-pooling.ts';
 import { REDUCING_RULES } from './rules-reducing.ts';
 
 export const RULES: Readonly<Record<Op, Rule | 'flat'>> = {
   ...ELEMENTWISE_RULES,
   ...LINEAR_RULES,
   ...CONVOLUTION_RULES,
+  ...POOL_RULES,
   ...REDUCING_RULES,
   ...MOVING_RULES,
 };

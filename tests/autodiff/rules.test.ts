@@ -4,9 +4,9 @@
  * hundred graphs composed at random from the same operators.
  */
 import { describe, expect, it, test } from 'vitest';
-import { type Graph, RULES } from '../../main/autodiff/index.ts';
+import { Graph, gradients, RULES } from '../../main/autodiff/index.ts';
 import { createRng, type Rng } from '../../main/domain/rng.ts';
-import { type Build, compare, type Value } from './numeric.ts';
+import { type Build, compare, opened, type Value } from './numeric.ts';
 
 type Op = Parameters<Graph['op']>[0];
 type Attributes = NonNullable<Parameters<Graph['op']>[2]>;
@@ -55,9 +55,17 @@ const transposed =
   };
 
 const pool =
-  (op: 'MaxPool' | 'AveragePool', size: readonly number[], attributes: Attributes): Build =>
+  (op: 'MaxPool' | 'AveragePool', size: readonly number[], attributes: Attributes, outputs = 1): Build =>
   ({ g, x }) =>
-    g.ops(op, [x([1, 2, ...size])], attributes, op === 'MaxPool' ? 2 : 1)[0];
+    g.ops(op, [x([1, 2, ...size])], attributes, outputs)[0];
+
+const MAX_POOLS: [number[], Attributes][] = [
+  [[5, 4], { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] }],
+  [[4, 4], { kernel_shape: [2, 2], strides: [2, 2] }],
+  [[5, 5], { kernel_shape: [2, 2], strides: [2, 2], ceil_mode: 1 }],
+  [[6, 5], { kernel_shape: [2, 2], strides: [3, 3] }],
+  [[9], { kernel_shape: [3], strides: [1] }],
+];
 
 const resize =
   (mode: string, how: string, sizes: readonly number[], more: Attributes = {}): Build =>
@@ -191,12 +199,8 @@ const CASES: Record<string, Build[]> = {
     transposed([4], [5], { strides: [2], pads: [1, 1] }),
     transposed([2, 2, 2], [2, 2, 2], { strides: [2, 2, 2] }),
   ],
-  MaxPool: [
-    pool('MaxPool', [5, 4], { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] }),
-    pool('MaxPool', [4, 4], { kernel_shape: [2, 2], strides: [2, 2] }),
-    pool('MaxPool', [5, 5], { kernel_shape: [2, 2], strides: [2, 2], ceil_mode: 1 }),
-    pool('MaxPool', [9], { kernel_shape: [3], strides: [1] }),
-  ],
+  // with indices and, for devices that give none, without
+  MaxPool: [1, 2].flatMap((outputs) => MAX_POOLS.map(([size, how]) => pool('MaxPool', size, how, outputs))),
   AveragePool: [
     pool('AveragePool', [4, 4], { kernel_shape: [2, 2], strides: [2, 2] }),
     pool('AveragePool', [5, 4], { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] }),
@@ -289,6 +293,18 @@ describe('The table of derivatives', () => {
       expect(error, `case ${i} of ${op}`).toBeLessThan(1e-3);
     }
   });
+});
+
+test.each([1, 2])('Of equal elements in a window the first has the maximum’s adjoint (%i outputs)', async (outputs) => {
+  const g = new Graph();
+  const x = g.input('x', [1, 1, 4, 4]);
+  const attributes = { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] };
+  const [y] = g.ops('MaxPool', [x], attributes, outputs);
+  const [dx] = gradients(g, g.sum(g.mul(y, g.floats(Float32Array.of(1, 2, 3, 4), [1, 1, 2, 2])), [0, 1, 2, 3]), [x]);
+  g.output('dx', g.reshape(dx, [16]));
+  const zeros = [{ name: 'x', shape: [1, 1, 4, 4], data: new Float32Array(16) }];
+  const { dx: found } = await opened(g.toModel(), (run) => run(zeros));
+  expect([...found]).toEqual([1, 2, 0, 0, 3, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
 });
 
 /** Operators that take any tensor and give one of moderate size and magnitude. */
