@@ -112,13 +112,19 @@ export function sliceOf(call: Call): { axis: number; start: number; step: number
   });
 }
 
-/** Terms of an Einsum, without spaces, the result spelled out. */
+/** Terms of an Einsum, without spaces, an ellipsis as letters of its own, the result spelled out. */
 export function einsumTerms(call: Call): { terms: string[]; result: string } {
   const [left, right] = word(call, 'equation', '').replaceAll(' ', '').split('->');
-  if (left.includes('.')) throw unsupported(call, 'uses an ellipsis', 'Export the model with its axes spelled out.');
-  const letters = [...left.replaceAll(',', '')];
+  const written = left.split(',');
+  const free = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'.split('').filter((letter) => !left.includes(letter));
+  const hidden = written.map((term, i) => (term.includes('...') ? given(call, i).shape.length - (term.length - 3) : 0));
+  const dots = free.slice(0, Math.max(0, ...hidden));
+  const spelled = (term: string, count: number) => term.replace('...', dots.slice(dots.length - count).join(''));
+  const terms = written.map((term, i) => spelled(term, hidden[i]));
+  if (right !== undefined) return { terms, result: spelled(right, dots.length) };
+  const letters = [...terms.join('')].filter((letter) => !dots.includes(letter));
   const once = letters.filter((letter) => letters.filter((other) => other === letter).length === 1);
-  return { terms: left.split(','), result: right ?? once.toSorted().join('') };
+  return { terms, result: dots.join('') + once.toSorted().join('') };
 }
 
 const form = (shape: readonly number[], dtype: DType): Form => ({ shape, dtype });

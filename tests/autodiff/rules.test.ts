@@ -175,6 +175,8 @@ const CASES: Record<string, Build[]> = {
     ({ g, x }) => g.op('Einsum', [x([2, 3, 4]), x([4, 2])], { equation: 'bti,ih->bth' }),
     ({ g, x }) => g.op('Einsum', [x([2, 3, 2]), x([2, 4, 2])], { equation: 'bqd,bkd->bqk' }),
     ({ g, x }) => g.op('Einsum', [x([3, 4]), x([3])], { equation: 'ij,i->i' }),
+    ({ g, x }) => g.op('Einsum', [x([2, 3, 4]), x([4, 2])], { equation: '...i,ij->...j' }),
+    ({ g, x }) => g.op('Einsum', [x([2, 1, 3]), x([2, 1, 3])], { equation: '...d, ...d' }),
   ],
   Conv: [
     conv([3, 3], [5, 4], { pads: [1, 1, 1, 1] }),
