@@ -102,6 +102,9 @@ export interface Chosen {
   seed: number;
 }
 
+/** The level at which items count as settled unless another is asked for. */
+export const SETTLED = { alpha: 0.05, delta: 0.1 };
+
 export interface Evidence {
   /** Every version on today's audit set. */
   versions: { version: number; auditNow: IntervalData }[];

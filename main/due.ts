@@ -4,6 +4,7 @@
  */
 import type { EncoderEntry } from './compute-api.ts';
 import type { ProjectStore } from './store/index.ts';
+import type { VersionMetrics } from './views.ts';
 
 /** The encoder is fitted again when the pool has grown by this factor. */
 const REFIT_FACTOR = 2;
@@ -13,15 +14,14 @@ const LABEL_SHARE = 0.1;
 
 /** Whether the pool has no encoder, or has outgrown it. */
 export function isFitDue({ versions }: ProjectStore, items: number): boolean {
-  const encoder = versions.encoders().at(-1);
+  const encoder = versions.newestEncoder();
   return !encoder || items >= REFIT_FACTOR * (encoder.card as EncoderEntry).items;
 }
 
 /** Labels, relabels and retractions on record since the last training set was frozen. */
 export function labelsSinceTraining({ annotations, versions }: ProjectStore): number {
-  const last = versions.list().at(-1);
-  const since = (last?.metrics as { sequence?: number } | undefined)?.sequence ?? 0;
-  return annotations.labelsAfter(since);
+  const metrics = versions.newest()?.metrics as VersionMetrics | undefined;
+  return annotations.labelsAfter(metrics?.sequence ?? 0);
 }
 
 /** After how many labels the next training is due. */
@@ -33,8 +33,8 @@ export function trainAfter(store: ProjectStore): number {
 export function isTrainingDue(store: ProjectStore): boolean {
   if (!canTrain(store)) return false;
   const { versions } = store;
-  const last = versions.list().at(-1);
-  const isOutgrown = last !== undefined && last.encoder !== versions.encoders().at(-1)?.encoder;
+  const last = versions.newest();
+  const isOutgrown = last !== null && last.encoder !== versions.newestEncoder()?.encoder;
   return isOutgrown || labelsSinceTraining(store) >= trainAfter(store);
 }
 

@@ -172,7 +172,7 @@ export class Learner {
   }
 
   #newest(): EncoderRecord {
-    const record = this.#reader.versions.encoders().at(-1);
+    const record = this.#reader.versions.newestEncoder();
     if (!record)
       throw new EngineError('encoder-missing', 'No encoder has been made yet.', 'Import items first, then try again.');
     return record;

@@ -6,17 +6,18 @@
  */
 import { existsSync } from 'node:fs';
 import type { EncoderImportData, ImportOptionsData, JobData } from './api.ts';
-import type {
-  Chosen,
-  ImportedEncoders,
-  EncoderMade,
-  Evidence,
-  Prepared,
-  ProgressEvent,
-  ReadEvent,
-  Simulated,
-  SimulationOptions,
-  Trained,
+import {
+  SETTLED,
+  type Chosen,
+  type ImportedEncoders,
+  type EncoderMade,
+  type Evidence,
+  type Prepared,
+  type ProgressEvent,
+  type ReadEvent,
+  type Simulated,
+  type SimulationOptions,
+  type Trained,
 } from './compute-api.ts';
 import type { ComputeProcess } from './compute-process.ts';
 import { assert, EngineError } from './domain/errors.ts';
@@ -39,9 +40,6 @@ const REFILL_BELOW = 12;
 const LOOKED_FOR = 3;
 /** A compute process that dies is tried again this often before the job fails. */
 const TRIES = 2;
-
-export const GUARANTEE_ALPHA = 0.05;
-export const GUARANTEE_DELTA = 0.1;
 
 interface LoopParts {
   store: ProjectStore;
@@ -86,7 +84,7 @@ export class Loop {
     if (items === 0) return;
     if (store.queue.remaining() === 0 && this.#mustEncode(items)) this.#askAtRandom(items);
     if (['encode', 'train', 'queue'].some((kind) => jobs.isActive(kind as JobData['kind']))) return;
-    const hasEncoder = store.versions.encoders().length > 0;
+    const hasEncoder = store.versions.newestEncoder() !== null;
     // While an import runs, the pool is not fitted on its first few hundred items again and again.
     const mayEncode = !this.#isResting('encode') && (!jobs.isActive('import') || !hasEncoder);
     if (this.#mustEncode(items) && mayEncode) this.#chain(this.startEncode());
@@ -261,8 +259,8 @@ export class Loop {
       const seed = this.#seed(`train ${sequence}`);
       const trained = await this.#stream<Trained>(control, 'trained', (compute, call) => compute.train({ seed }, call));
       control.signal.throwIfAborted();
-      const encoder = store.versions.encoders().at(-1);
-      assert(encoder !== undefined, 'an encoder after training');
+      const encoder = store.versions.newestEncoder();
+      assert(encoder !== null, 'an encoder after training');
       const { snapshot, config } = trained.card;
       store.versions.addSnapshot(trained.snapshot);
       const { run } = store.versions.addRun({ snapshot, seed, config, outcome: { sequence } });
@@ -277,15 +275,15 @@ export class Loop {
       if (trained.decision.promote) store.versions.promote(version, { who: 'marginalia', reason: trained.decision });
       changed('versions');
       await this.refreshEvidence();
-      await this.#choose(control);
+      await this.#choose(control, BATCH);
       return { version, promoted: trained.decision.promote };
     });
   }
 
-  startQueue(): { id: string; finished: Promise<JobData> } {
+  startQueue(count = BATCH): { id: string; finished: Promise<JobData> } {
     return this.#parts.jobs.start('queue', {}, async (control) => {
       await this.#ensureEncoded(control);
-      return { entries: await this.#choose(control) };
+      return { entries: await this.#choose(control, count) };
     });
   }
 
@@ -310,7 +308,7 @@ export class Loop {
         'Import some images, texts or tables first.',
       );
     // What an import is bringing in is embedded when it is over: until then what is there is enough to go on.
-    if (this.#parts.automatic && this.#parts.jobs.isActive('import') && store.versions.encoders().length > 0) return;
+    if (this.#parts.automatic && this.#parts.jobs.isActive('import') && store.versions.newestEncoder() !== null) return;
     if (isFitDue(this.#parts.store, items)) await this.#fitEncoder(control);
     else if (this.#embeddedItems === items && this.missing.size === 0) return;
     await this.#embed(control, items);
@@ -327,7 +325,7 @@ export class Loop {
   }
 
   /** Chooses the next batch and mixes the audit draw into it; what is about to be seen keeps its place. */
-  async #choose(control: JobControl, count = BATCH): Promise<number> {
+  async #choose(control: JobControl, count: number): Promise<number> {
     const { store, changed } = this.#parts;
     const chosenFrom = this.#choosable();
     const head = store.queue.next(FROZEN_HEAD);
@@ -384,14 +382,11 @@ export class Loop {
 
   /** At least `count` open entries, where there are so many items. */
   async ensureQueue(count: number): Promise<void> {
-    const { jobs, store } = this.#parts;
+    const { store } = this.#parts;
     const remaining = store.queue.remaining();
     const suffices = remaining > 0 && remaining >= Math.min(count, this.#openItems());
     if (suffices && !this.#isBack() && !this.#isOutdated()) return;
-    const job = await jobs.start('queue', {}, async (control) => {
-      await this.#ensureEncoded(control);
-      return { entries: await this.#choose(control, Math.max(BATCH, count)) };
-    }).finished;
+    const job = await this.startQueue(Math.max(BATCH, count)).finished;
     if (job.error) throw EngineError.from(job.error);
   }
 
@@ -413,11 +408,9 @@ export class Loop {
 
   async #measure(): Promise<void> {
     const { store, compute, changed } = this.#parts;
-    if (store.versions.list().length === 0) return;
+    if (store.versions.newest() === null) return;
     await this.#withRetries(async () => {
-      this.evidence = await compute.call((client, call) =>
-        client.evidence({ alpha: GUARANTEE_ALPHA, delta: GUARANTEE_DELTA }, call),
-      );
+      this.evidence = await compute.call((client, call) => client.evidence(SETTLED, call));
     });
     changed('versions');
   }

@@ -5,7 +5,7 @@
  */
 import { findGuarantee } from './acquisition/index.ts';
 import type { GuaranteeData, IntervalData } from './api.ts';
-import type { Evidence } from './compute-api.ts';
+import { SETTLED, type Evidence } from './compute-api.ts';
 import { takeRows, type Matrix } from './domain/matrix.ts';
 import { AUDIT, LABELLED, labelledItems, OPEN, POOL, rowsIn, type EmbeddedItems } from './embedded-items.ts';
 import type { ProjectReader, VersionRecord } from './store/index.ts';
@@ -15,9 +15,6 @@ export interface Level {
   alpha: number;
   delta: number;
 }
-
-/** The level at which items count as settled unless another is asked for. */
-export const SETTLED: Level = { alpha: 0.05, delta: 0.1 };
 
 export interface PoolProbabilities {
   version: number;

@@ -57,11 +57,15 @@ export interface VersionReader {
   /** All versions, oldest first. */
   list(): VersionRecord[];
   get(version: number): VersionRecord | null;
+  /** The one made last, whether or not it is live; null before the first. */
+  newest(): VersionRecord | null;
   /** The version in use, or null before the first promotion. */
   live(): VersionRecord | null;
   /** The log of promotions and rollbacks, oldest first. */
   promotions(): PromotionRecord[];
   encoders(): EncoderRecord[];
+  /** The encoder made last; null before the first. */
+  newestEncoder(): EncoderRecord | null;
   encoder(encoder: number): EncoderRecord | null;
   runs(): RunRecord[];
   /** A snapshot's body by its hash, or null. */
@@ -100,6 +104,12 @@ export function createVersionReader(db: Db): VersionReader {
   const version = db.prepare<[number], Stored<VersionRecord, 'card' | 'metrics'>>(
     'SELECT * FROM versions WHERE version = ?',
   );
+  const newest = db.prepare<[], Stored<VersionRecord, 'card' | 'metrics'>>(
+    'SELECT * FROM versions ORDER BY version DESC LIMIT 1',
+  );
+  const newestEncoder = db.prepare<[], Stored<EncoderRecord, 'card'>>(
+    'SELECT * FROM encoders ORDER BY encoder DESC LIMIT 1',
+  );
   const promotions = db.prepare<[], Stored<PromotionRecord, 'reason'>>('SELECT * FROM promotions ORDER BY sequence');
   const encoders = db.prepare<[], Stored<EncoderRecord, 'card'>>('SELECT * FROM encoders ORDER BY encoder');
   const encoder = db.prepare<[number], Stored<EncoderRecord, 'card'>>('SELECT * FROM encoders WHERE encoder = ?');
@@ -120,12 +130,20 @@ export function createVersionReader(db: Db): VersionReader {
       const row = version.get(number);
       return row ? versionOf(row) : null;
     },
+    newest() {
+      const row = newest.get();
+      return row ? versionOf(row) : null;
+    },
     live() {
       const top = standingPromotions(reader.promotions()).at(-1);
       return top ? reader.get(top.version) : null;
     },
     promotions: () => promotions.all().map((row) => ({ ...row, reason: fromJson<unknown>(row.reason) })),
     encoders: () => encoders.all().map(encoderOf),
+    newestEncoder() {
+      const row = newestEncoder.get();
+      return row ? encoderOf(row) : null;
+    },
     encoder(number) {
       const row = encoder.get(number);
       return row ? encoderOf(row) : null;
