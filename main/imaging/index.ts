@@ -6,7 +6,7 @@
 export {
   decodeError,
   DEFAULT_MAX_PIXELS,
-  imageFormatOf,
+  isImageFile,
   openImage,
   openPixels,
   statFile,

@@ -40,6 +40,23 @@ export function imageFormatOf(head: Uint8Array): ImageFormat | null {
   return isBmp(head) ? 'bmp' : null;
 }
 
+/** Whether an ordinary file is an image by its first bytes, whatever it is called; false where it cannot be read. */
+export async function isImageFile(path: string): Promise<boolean> {
+  const head = new Uint8Array(64);
+  try {
+    if (!(await stat(path)).isFile()) return false;
+    const file = await open(path);
+    try {
+      await file.read(head, 0, head.length, 0);
+    } finally {
+      await file.close();
+    }
+  } catch {
+    return false;
+  }
+  return imageFormatOf(head) !== null;
+}
+
 export interface ImageHeader {
   format: ImageFormat;
   /** After the EXIF orientation. */

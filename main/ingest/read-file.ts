@@ -5,11 +5,11 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { open, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { EngineError } from '../domain/errors.ts';
 import type { Fingerprint, ImagePart, TextPart } from '../domain/item.ts';
 import { FINGERPRINT_SIDE, fingerprintImage } from './fingerprint-image.ts';
-import { decodeError, imageFormatOf, openImage, statFile, unreadable } from '../imaging/index.ts';
+import { decodeError, openImage, statFile, unreadable } from '../imaging/index.ts';
 import { decodeText } from './text-encoding.ts';
 
 /** Longer texts are no item that a person could read, and would not fit into memory twice. */
@@ -87,22 +87,6 @@ export async function readText(path: string): Promise<TextPart> {
     );
   }
   return textPart(text, path);
-}
-
-/** Whether a file is an image by its first bytes, whatever it is called; false where it cannot be read. */
-export async function isImageFile(path: string): Promise<boolean> {
-  const head = new Uint8Array(64);
-  try {
-    const file = await open(path);
-    try {
-      await file.read(head, 0, head.length, 0);
-    } finally {
-      await file.close();
-    }
-  } catch {
-    return false;
-  }
-  return imageFormatOf(head) !== null;
 }
 
 function sha256Of(bytes: Uint8Array): string {

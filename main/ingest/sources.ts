@@ -5,11 +5,11 @@
  * and a folder that was visited already (a link to a parent, say) is not entered again.
  * Files that are not read are counted by extension, one problem each, never one per file.
  */
-import { readdir, stat, open } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { basename, extname, join, resolve, sep } from 'node:path';
 import { EngineError } from '../domain/errors.ts';
 import type { ImportProblem } from '../domain/item.ts';
-import { imageFormatOf, unreadable } from '../imaging/index.ts';
+import { isImageFile, unreadable } from '../imaging/index.ts';
 
 export type EntryKind = 'image' | 'text' | 'table';
 
@@ -190,19 +190,6 @@ function wasVisitedThroughAnother(roots: readonly string[], source: string): boo
 async function kindOfNamedFile(path: string): Promise<EntryKind> {
   const extension = extname(path).toLowerCase();
   if (Object.hasOwn(KIND_OF, extension)) return KIND_OF[extension];
-  const head = new Uint8Array(64);
-  try {
-    const stats = await stat(path);
-    if (stats.isFile()) {
-      const file = await open(path);
-      try {
-        await file.read(head, 0, head.length, 0);
-      } finally {
-        await file.close();
-      }
-    }
-  } catch {
-    return 'text'; // The reader will say why it cannot be read.
-  }
-  return imageFormatOf(head) === null ? 'text' : 'image';
+  // Of what cannot be read, the reader of texts will say why.
+  return (await isImageFile(path)) ? 'image' : 'text';
 }
