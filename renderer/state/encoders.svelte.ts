@@ -4,12 +4,12 @@
  * found is forgotten as soon as anything about the question changes.
  */
 import type { EncoderImportData, EncoderOutputsData } from '../../main/api.ts';
-import { Trouble } from '../engine.ts';
+import { Attempt } from './attempt.svelte.ts';
 import type { Desk } from './desk.svelte.ts';
 import { numbersIn } from './mapping.ts';
 import type { Listing } from './wizard.svelte.ts';
 
-export class Encoders {
+export class Encoders extends Attempt {
   path = $state('');
   listing = $state.raw<Listing | null>(null);
   kind = $state<EncoderImportData['kind']>('image');
@@ -21,13 +21,12 @@ export class Encoders {
   /** Of several outputs; empty for the one the engine would take. */
   output = $state('');
   found = $state.raw<EncoderOutputsData | null>(null);
-  trouble = $state.raw<Trouble | null>(null);
-  busy = $state(false);
   picked = $derived([this.model, this.kind === 'text' ? this.tokenizer : ''].filter((path) => path !== ''));
   complete = $derived(this.model !== '' && (this.kind === 'image' || this.tokenizer !== ''));
   readonly #desk: Desk;
 
   constructor(desk: Desk) {
+    super();
     this.#desk = desk;
   }
 
@@ -46,7 +45,7 @@ export class Encoders {
   }
 
   async browse(dir?: string): Promise<void> {
-    await this.#guard(async () => {
+    await this.attempt(async () => {
       this.listing = await this.#desk.engine.call((api) => api.desk.browse(dir === undefined ? {} : { dir }));
       this.path = this.listing.dir;
     });
@@ -65,14 +64,14 @@ export class Encoders {
   async check(): Promise<void> {
     const output = this.output;
     this.found = null;
-    await this.#guard(async () => {
+    await this.attempt(async () => {
       this.found = await this.#desk.engine.call((api) => api.encoders.inspect(this.#told(output)));
       this.output = this.found.output;
     });
   }
 
   async use(): Promise<void> {
-    await this.#guard(async () => {
+    await this.attempt(async () => {
       await this.#desk.engine.call((api) => api.encoders.import(this.#told(this.output)));
       this.#desk.dialog = null;
     });
@@ -96,17 +95,5 @@ export class Encoders {
       if (std.length > 0) told.std = std;
     }
     return told;
-  }
-
-  async #guard(run: () => Promise<void>): Promise<void> {
-    this.busy = true;
-    this.trouble = null;
-    try {
-      await run();
-    } catch (error) {
-      this.trouble = Trouble.of(error);
-    } finally {
-      this.busy = false;
-    }
   }
 }

@@ -4,13 +4,14 @@
  * an open project, where the last step falls away.
  */
 import type { ImportOptionsData, PreviewData } from '../../main/api.ts';
-import { Trouble, type Api } from '../engine.ts';
+import type { Api } from '../engine.ts';
+import { Attempt } from './attempt.svelte.ts';
 import type { Desk } from './desk.svelte.ts';
 import { baseName, mappingOf, rolesOf, type Role } from './mapping.ts';
 
 export type Listing = Awaited<ReturnType<Api['desk']['browse']>>;
 export type Step = 'home' | 'source' | 'preview' | 'project';
-export class Wizard {
+export class Wizard extends Attempt {
   step = $state<Step>('home');
   path = $state('');
   listing = $state.raw<Listing | null>(null);
@@ -23,8 +24,6 @@ export class Wizard {
   dir = $state('');
   classes = $state('');
   many = $state(false);
-  busy = $state(false);
-  trouble = $state.raw<Trouble | null>(null);
   /** Into the open project instead of a new one. */
   adding = $state(false);
   classNames = $derived([
@@ -45,6 +44,7 @@ export class Wizard {
   #typedDir = false;
 
   constructor(desk: Desk) {
+    super();
     this.#desk = desk;
   }
 
@@ -62,7 +62,7 @@ export class Wizard {
   }
 
   async browse(dir?: string): Promise<void> {
-    await this.#guard(async () => {
+    await this.attempt(async () => {
       this.listing = await this.#desk.engine.call((api) => api.desk.browse(dir === undefined ? {} : { dir }));
       this.path = this.listing.dir;
       this.picked = [];
@@ -88,7 +88,7 @@ export class Wizard {
 
   /** Reads the first rows with the present mapping. */
   async look(remap = false): Promise<void> {
-    await this.#guard(async () => {
+    await this.attempt(async () => {
       const options = this.#options('given');
       const preview = await this.#desk.engine.call((api) =>
         api.imports.preview(remap ? options : { ...options, mapping: {} }),
@@ -118,7 +118,7 @@ export class Wizard {
   }
 
   async start(): Promise<void> {
-    await this.#guard(async () => {
+    await this.attempt(async () => {
       const engine = this.#desk.engine;
       if (!this.adding) {
         const input = {
@@ -136,7 +136,7 @@ export class Wizard {
   }
 
   async open(dir: string): Promise<void> {
-    await this.#guard(async () => {
+    await this.attempt(async () => {
       await this.#desk.engine.call((api) => api.desk.open({ dir }));
       this.step = 'home';
       await this.#desk.entered();
@@ -168,17 +168,5 @@ export class Wizard {
         .replace(/[^\p{L}\p{N}]+/gu, '-')
         .replace(/^-|-$/g, '') || 'project';
     return `${home}${home.includes('\\') ? '\\' : '/'}${slug}`;
-  }
-
-  async #guard(run: () => Promise<void>): Promise<void> {
-    this.busy = true;
-    this.trouble = null;
-    try {
-      await run();
-    } catch (error) {
-      this.trouble = Trouble.of(error);
-    } finally {
-      this.busy = false;
-    }
   }
 }
