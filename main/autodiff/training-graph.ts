@@ -10,7 +10,8 @@ import { loadGraph, type LoadOptions } from './load.ts';
 import { addLoss, type Loss } from './losses.ts';
 
 export interface TrainingOptions extends LoadOptions {
-  readonly loss: Loss;
+  /** Null for a graph that only hands out what is kept. */
+  readonly loss: Loss | null;
   /** The output that the loss is about; default: the first. */
   readonly output?: string;
   /** Outputs of the model to hand out beside the loss. */
@@ -44,10 +45,10 @@ export function trainingGraph(bytes: Uint8Array, options: TrainingOptions): Trai
       `Choose one of: ${[...outputs.keys()].join(', ')}.`,
     );
   }
-  const loss = addLoss(graph, options.loss, logits);
-  graph.output('loss', loss);
+  const loss = options.loss && addLoss(graph, options.loss, logits);
+  if (loss) graph.output('loss', loss);
   for (const kept of options.keep ?? []) graph.output(OUTPUT + kept, outputs.get(kept)!);
-  if (options.gradients !== false) {
+  if (loss && options.gradients !== false) {
     const names = [...weights.keys()];
     const found = gradients(
       graph,
