@@ -79,7 +79,7 @@ export class GraphBuilder {
 
   /** Declares an input; returns its name. */
   input(name: string, dtype: DType, dims: readonly Dim[]): string {
-    this.inputs.push(valueInfo(name, dtype, dims));
+    this.inputs.push(makeValueInfo(name, dtype, dims));
     return this.claim(name);
   }
 
@@ -117,16 +117,7 @@ export class GraphBuilder {
     const stem = opType.toLowerCase();
     const outputs = Array.from({ length: outputCount }, () => this.claim(this.fresh(stem)));
     if (domain !== '' && !this.domains.has(domain)) this.domains.set(domain, 1n);
-    this.nodes.push(
-      create(NodeProtoSchema, {
-        name: outputs[0],
-        opType,
-        domain,
-        input: [...inputs],
-        output: outputs,
-        attribute: Object.entries(attributes).map(([name, value]) => makeAttribute(name, value)),
-      }),
-    );
+    this.nodes.push(makeNode(opType, inputs, outputs, attributes, domain));
     return outputs;
   }
 
@@ -135,11 +126,11 @@ export class GraphBuilder {
     assert(this.taken.has(from), 'output to be made from an existing tensor', from);
     if (from !== name) {
       this.claim(name);
-      this.nodes.push(
-        create(NodeProtoSchema, { name: `${name}/out`, opType: 'Identity', input: [from], output: [name] }),
-      );
+      const node = makeNode('Identity', [from], [name]);
+      node.name = `${name}/out`;
+      this.nodes.push(node);
     }
-    this.outputs.push(valueInfo(name, dtype, dims));
+    this.outputs.push(makeValueInfo(name, dtype, dims));
   }
 
   /** The finished file. Equal graphs and metadata give equal bytes. */
@@ -231,7 +222,26 @@ function makeAttribute(name: string, value: Attribute): AttributeProto {
   return create(AttributeProtoSchema, { name, type: Kind.INTS, ints: value.map(BigInt) });
 }
 
-function valueInfo(name: string, dtype: DType, dims: readonly Dim[]): ValueInfoProto {
+/** A node on its own, named after its first output: for changing a model that was read. */
+export function makeNode(
+  opType: string,
+  inputs: readonly string[],
+  outputs: readonly string[],
+  attributes: Record<string, Attribute> = {},
+  domain = '',
+): NodeProto {
+  return create(NodeProtoSchema, {
+    name: outputs[0],
+    opType,
+    domain,
+    input: [...inputs],
+    output: [...outputs],
+    attribute: Object.entries(attributes).map(([name, value]) => makeAttribute(name, value)),
+  });
+}
+
+/** What a graph says of an input or output: name, element type, shape. */
+export function makeValueInfo(name: string, dtype: DType, dims: readonly Dim[]): ValueInfoProto {
   const dim = dims.map((d) => {
     if (typeof d === 'number') return { value: { case: 'dimValue' as const, value: BigInt(d) } };
     return d === null ? {} : { value: { case: 'dimParam' as const, value: d } };

@@ -2,7 +2,7 @@
  * ONNX files as values: build a graph, read a file, join several into one.
  * A model is only ever its own bytes; running it is `inference`'s.
  */
-export { float, GraphBuilder, OPSET, type Attribute } from './builder.ts';
+export { float, GraphBuilder, makeNode, makeValueInfo, OPSET, type Attribute } from './builder.ts';
 export { readModel, withMetadata, writeModel, type OnnxModel } from './model.ts';
 export {
   dtypeCode,
