@@ -24,6 +24,8 @@ export interface LoadOptions {
   readonly batch?: number;
   /** True for a graph that is to run elsewhere than on the processor: ONNX Runtime’s WebGPU cannot tell where a pool found its maximum. */
   readonly portable?: boolean;
+  /** Whether batch normalisations use the statistics of the batch, as in training; else those of the model, as in use. */
+  readonly batchStatistics?: boolean;
 }
 
 export interface Loaded {
@@ -33,6 +35,8 @@ export interface Loaded {
   readonly outputs: Map<string, Value>;
   /** What is trained, by name, with its present values. */
   readonly weights: Map<string, { value: Value; initial: Float32Array }>;
+  /** With `batchStatistics`: mean and unbiased variance of the batch, by the names of the model's own. */
+  readonly statistics: Map<string, Value>;
 }
 
 const NEWEST = 21;
@@ -46,6 +50,7 @@ export function loadGraph(bytes: Uint8Array, options: LoadOptions = {}): Loaded 
   const values = new Map<string, Value>();
   const inputs = new Map<string, Value>();
   const weights = new Map<string, { value: Value; initial: Float32Array }>();
+  const statistics = new Map<string, Value>();
   for (const { name, dtype, dims } of model.inputs) {
     const shape = options.shapes?.[name] ?? dims.map((dim, axis) => sizeNow(name, dim, axis, options));
     if (dtype === 'other') throw badInput(name, 'has an element type that is not read here');
@@ -68,11 +73,17 @@ export function loadGraph(bytes: Uint8Array, options: LoadOptions = {}): Loaded 
   for (const name of wanted ?? [])
     if (!weights.has(name)) throw badInput(name, 'is to be trained but is no initializer');
   for (const node of model.graph.node) {
-    const produced = replay(graph, node, values, options.portable === true);
+    const produced = replay(
+      graph,
+      node,
+      values,
+      options.portable === true,
+      options.batchStatistics ? statistics : null,
+    );
     node.output.forEach((name, i) => name !== '' && produced[i] && values.set(name, produced[i]));
   }
   const outputs = new Map(model.outputs.map(({ name }) => [name, values.get(name)!] as const));
-  return { graph, inputs, outputs, weights };
+  return { graph, inputs, outputs, weights, statistics };
 }
 
 function refuseVersions(model: OnnxModel): void {
@@ -130,6 +141,7 @@ function replay(
   node: NodeProto,
   values: ReadonlyMap<string, Value>,
   portable: boolean,
+  statistics: Map<string, Value> | null,
 ): readonly (Value | null)[] {
   const label = node.name || node.output[0];
   const inputs = node.input.map((name) => {
@@ -151,6 +163,11 @@ function replay(
   }
   if (node.opType === 'Constant') return [constantNode(g, node, call)];
   if (portable && call.op.endsWith('MaxPool')) return [maxPool(g, call, 1)[0]];
+  if (statistics && call.op === 'BatchNormalization') {
+    const { y, mean, variance } = normaliseBatch(g, call);
+    statistics.set(node.input[3], mean).set(node.input[4], variance);
+    return [y];
+  }
   const rewrite = REWRITES[call.op];
   if (rewrite) return rewrite(g, call);
   return recognise(g, call) ?? g.ops(call.op, inputs, attributes, call.outputCount, label);
@@ -260,6 +277,32 @@ function batchNormalization(g: Graph, c: Call): readonly Value[] {
   }
   const wide = (v: Value) => g.reshape(v, [v.shape[0], ...x.shape.slice(2).map(() => 1)]);
   return [g.plus(g.mul(x, wide(s)), wide(t))];
+}
+
+/** Training: each channel to mean 0 and variance 1 over the batch, by layer normalisation with channels first; then scale and bias (Ioffe & Szegedy 2015). */
+function normaliseBatch(g: Graph, c: Call): { y: Value; mean: Value; variance: Value } {
+  const [x, scale, bias] = [0, 1, 2].map((i) => given(c, i));
+  const [n, channels, ...space] = x.shape;
+  const size = n * sizeOf(space);
+  const swap = [1, 0, ...space.map((_, i) => i + 2)];
+  const epsilon = real(c, 'epsilon', 1e-5);
+  const ones = g.floats(new Float32Array(size).fill(1), [size]);
+  const rows = g.reshape(g.transpose(x, swap), [channels, size]);
+  const [flat, mean, inverse] = g.ops(
+    'LayerNormalization',
+    [rows, ones],
+    { axis: -1, epsilon: { float: epsilon } },
+    3,
+    c.label,
+  );
+  const back = g.transpose(g.reshape(flat, [channels, n, ...space]), swap);
+  const wide = (v: Value) => g.reshape(v, [channels, ...space.map(() => 1)]);
+  const biased = g.minus(g.over(1, g.mul(inverse, inverse)), epsilon);
+  return {
+    y: g.plus(g.mul(back, wide(scale)), wide(bias)),
+    mean: g.reshape(mean, [channels]),
+    variance: g.reshape(g.mul(biased, size / Math.max(1, size - 1)), [channels]),
+  };
 }
 
 /** Each group of channels to mean 0 and variance 1 by layer normalisation, then scale and bias by channel. */

@@ -1,8 +1,9 @@
 /**
  * The training graph of a model: forward, loss and gradients as one ONNX model made of
  * ordinary operators. Inputs are the model's own, `target`, and the weights that are
- * trained; outputs are `loss`, the model's outputs (`output:NAME`) where asked, and one
- * `gradient:NAME` for each trained weight.
+ * trained; outputs are `loss`, the model's outputs (`output:NAME`) where asked, one
+ * `gradient:NAME` for each trained weight, and with `batchStatistics` one `statistic:NAME` for
+ * each mean and variance that a batch normalisation keeps.
  */
 import { EngineError } from '../domain/errors.ts';
 import { gradients } from './backward.ts';
@@ -32,10 +33,11 @@ export interface TrainingGraph {
 /** Prefixes of the graph's outputs: a model's own names may be anything. */
 export const GRADIENT = 'gradient:';
 export const OUTPUT = 'output:';
+export const STATISTIC = 'statistic:';
 
 /** Makes the training graph of an ONNX model. Errors: `encoder-invalid`, naming node, operator and what to do. */
 export function trainingGraph(bytes: Uint8Array, options: TrainingOptions): TrainingGraph {
-  const { graph, inputs, outputs, weights } = loadGraph(bytes, options);
+  const { graph, inputs, outputs, weights, statistics } = loadGraph(bytes, options);
   const name = options.output ?? [...outputs.keys()][0];
   const logits = outputs.get(name);
   if (!logits) {
@@ -47,6 +49,7 @@ export function trainingGraph(bytes: Uint8Array, options: TrainingOptions): Trai
   }
   const loss = options.loss && addLoss(graph, options.loss, logits);
   if (loss) graph.output('loss', loss);
+  for (const [name, value] of statistics) graph.output(STATISTIC + name, value);
   for (const kept of options.keep ?? []) graph.output(OUTPUT + kept, outputs.get(kept)!);
   if (loss && options.gradients !== false) {
     const names = [...weights.keys()];

@@ -7,7 +7,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import * as ort from 'onnxruntime-node';
 import { describe, expect, it, test } from 'vitest';
-import { GRADIENT, loadGraph, OUTPUT, TARGET, trainingGraph } from '../../main/autodiff/index.ts';
+import { GRADIENT, loadGraph, OUTPUT, STATISTIC, TARGET, trainingGraph } from '../../main/autodiff/index.ts';
 import { EngineError } from '../../main/domain/errors.ts';
 import { float, GraphBuilder, makeTensor, readModel } from '../../main/onnx/index.ts';
 
@@ -89,6 +89,42 @@ describe('A training graph', () => {
   it('has the same bytes for the same model', () => {
     const make = () => trainingGraph(exported(), { loss: { kind: 'cross-entropy' }, batch: 2 }).model;
     expect(Buffer.from(make()).equals(Buffer.from(make()))).toBe(true);
+  });
+});
+
+describe('Batch normalisation with the statistics of the batch', () => {
+  it('agrees with PyTorch 1.13 in loss, gradients and statistics', async () => {
+    // torch.nn.BatchNorm2d(2, momentum=1) in training mode, mean squared error, printed
+    const g = new GraphBuilder('net');
+    const x = g.constant(Float32Array.of(1, 2, 3, 5, -1, 0, 2, 4, 0.5, 1, 1, 2, 7, 3, -2, 1), [2, 2, 2, 2], 'x');
+    const own = [
+      [1.5, -0.5],
+      [0.25, 1],
+      [0, 0],
+      [1, 1],
+    ].map((v, i) => g.constant(Float32Array.from(v), [2], ['scale', 'bias', 'mean', 'variance'][i]));
+    g.output('y', 'float32', [2, 2, 2, 2], g.node('BatchNormalization', [x, ...own]));
+    const made = trainingGraph(g.toModel(), {
+      loss: { kind: 'mean-squared-error' },
+      trainable: ['x', 'scale', 'bias'],
+      batchStatistics: true,
+    });
+    const session = await ort.InferenceSession.create(made.model);
+    const target = [1, -2, 0.5, 3, 0.1, 0.2, 0.3, 0.4];
+    const fed = Object.entries(made.weights).map(([w, { initial, shape }]) => [w, new ort.Tensor(initial, shape)]);
+    const out = await session.run({
+      ...(Object.fromEntries(fed) as Record<string, ort.Tensor>),
+      [TARGET]: new ort.Tensor('float32', Float32Array.of(...target, ...target), [2, 2, 2, 2]),
+    });
+    await session.release();
+    const near = (name: string, expected: number[]) =>
+      expected.forEach((value, i) => expect((out[name].data as Float32Array)[i]).toBeCloseTo(value, 5));
+    near('loss', [1.98887444]);
+    near(`${GRADIENT}x`, [-0.12477724, 0.36176929, 0.10063143, -0.08178777, -0.0037554, -0.00134809, 0.00117476]);
+    near(`${GRADIENT}scale`, [0.70132929, -0.48624885]);
+    near(`${GRADIENT}bias`, [-0.375, 0.75]);
+    near(`${STATISTIC}mean`, [1.9375, 1.75]);
+    near(`${STATISTIC}variance`, [2.17410708, 8.5]);
   });
 });
 
