@@ -3,10 +3,22 @@
  * ordinary ONNX operators, which ONNX Runtime executes on whatever device it has; and the
  * optimizers that take the step. Nothing here runs a model.
  */
-export { adamW, sgd, type AdamWState, type Optimizer, type SgdState, type Tensors } from './optimizers.ts';
+export { mergeAdapters, withAdapters, type AdapterOptions } from './adapters.ts';
+export {
+  adamW,
+  averageOf,
+  clipByGlobalNorm,
+  meanGradients,
+  sgd,
+  warmupCosine,
+  type AdamWState,
+  type Optimizer,
+  type SgdState,
+  type Tensors,
+} from './optimizers.ts';
 export { gradients } from './backward.ts';
 export { Graph } from './graph.ts';
 export { loadGraph, type Loaded, type LoadOptions } from './load.ts';
 export { addLoss, TARGET, type Loss } from './losses.ts';
 export { RULES } from './rules.ts';
-export { GRADIENT, OUTPUT, trainingGraph, type TrainingGraph, type TrainingOptions } from './training-graph.ts';
+export { GRADIENT, OUTPUT, STATISTIC, trainingGraph, type TrainingGraph, type TrainingOptions } from './training-graph.ts';

@@ -1,8 +1,10 @@
 /**
  * Optimizers as two pure functions each: `init` makes the state for weights of some sizes,
- * `update` gives new weights and state from gradients. Plain loops over float32 arrays with
- * float64 arithmetic: they took less time than handing weights to ONNX Runtime and back.
- * Formulas and defaults are PyTorch's, so that published settings carry over.
+ * `update` gives new weights and state from gradients; and what goes around a step: joining
+ * the gradients of several batches, clipping them, the learning rate by step, averaged
+ * weights. Plain loops over float32 arrays with float64 arithmetic: they took less time than
+ * handing weights to ONNX Runtime and back. Formulas and defaults are PyTorch's, so that
+ * published settings carry over.
  */
 import { assert } from '../domain/errors.ts';
 
@@ -94,6 +96,62 @@ export function adamW(
       });
       return { weights: next, state: { first, second, steps } };
     },
+  };
+}
+
+/**
+ * The gradient of one large batch from those of its parts (gradient accumulation): their mean,
+ * weighted by `count`. Exact where each part's loss is a mean over that many.
+ */
+export function meanGradients(parts: readonly { readonly gradients: Tensors; readonly count: number }[]): Tensors {
+  const total = parts.reduce((sum, { count }) => sum + count, 0);
+  assert(total > 0, 'gradients of at least one item', parts.length);
+  return mapTensors(parts[0].gradients, (first, name) => {
+    const sum = new Float64Array(first.length);
+    for (const { gradients, count } of parts) {
+      const g = gradientOf(gradients, name, first.length);
+      const share = count / total;
+      for (let i = 0; i < sum.length; i++) sum[i] += share * g[i];
+    }
+    return Float32Array.from(sum);
+  });
+}
+
+/**
+ * Gradients shortened so that all of them together are at most `most` long, and how long they
+ * were (Pascanu et al. 2013). The length is not finite where a gradient is not.
+ */
+export function clipByGlobalNorm(gradients: Tensors, most: number): { gradients: Tensors; norm: number } {
+  let squares = 0;
+  for (const g of Object.values(gradients)) for (let i = 0; i < g.length; i++) squares += g[i] * g[i];
+  const norm = Math.sqrt(squares);
+  const scale = most / (norm + 1e-6);
+  return { gradients: scale < 1 ? mapTensors(gradients, (g) => g.map((v) => v * scale)) : gradients, norm };
+}
+
+/** Averaged weights after a step: decay · average + (1 − decay) · weights (Polyak & Juditsky 1992). The first average is the weights. */
+export function averageOf(average: Tensors, weights: Tensors, decay: number): Tensors {
+  return mapTensors(average, (before, name) => {
+    const now = weights[name];
+    return before.map((v, i) => decay * v + (1 - decay) * now[i]);
+  });
+}
+
+/**
+ * The learning rate at a step counted from 0: from 0 up to `peak` in `warmup` steps along a
+ * line, then down to `floor` (default 0) at `total` by half a cosine (Loshchilov & Hutter 2017).
+ */
+export function warmupCosine(plan: {
+  readonly peak: number;
+  readonly warmup: number;
+  readonly total: number;
+  readonly floor?: number;
+}): (step: number) => number {
+  const { peak, warmup, total, floor = 0 } = plan;
+  return (step) => {
+    if (step < warmup) return (peak * step) / warmup;
+    const progress = Math.min(1, (step - warmup) / Math.max(1, total - warmup));
+    return floor + ((peak - floor) * (1 + Math.cos(Math.PI * progress))) / 2;
   };
 }
 
