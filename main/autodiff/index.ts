@@ -17,8 +17,16 @@ export {
   type Tensors,
 } from './optimizers.ts';
 export { gradients } from './backward.ts';
+export { drawDropout, type DropoutInput } from './dropout.ts';
 export { Graph } from './graph.ts';
 export { loadGraph, type Loaded, type LoadOptions } from './load.ts';
 export { addLoss, TARGET, type Loss } from './losses.ts';
 export { RULES } from './rules.ts';
-export { GRADIENT, OUTPUT, STATISTIC, trainingGraph, type TrainingGraph, type TrainingOptions } from './training-graph.ts';
+export {
+  GRADIENT,
+  OUTPUT,
+  STATISTIC,
+  trainingGraph,
+  type TrainingGraph,
+  type TrainingOptions,
+} from './training-graph.ts';

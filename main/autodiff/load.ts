@@ -8,6 +8,7 @@
 import { EngineError } from '../domain/errors.ts';
 import { type Attribute, dtypeOf, type DType, type OnnxModel, readModel, tensorData } from '../onnx/index.ts';
 import { asProduct } from './conv-products.ts';
+import { addDropout, type DropoutInput } from './dropout.ts';
 import { Graph } from './graph.ts';
 import { type Call, type Constant, given, int, ints, knownInts, real, sizeOf, unsupported, type Value } from './ir.ts';
 import { recognise } from './recognise.ts';
@@ -26,6 +27,8 @@ export interface LoadOptions {
   readonly portable?: boolean;
   /** Whether batch normalisations use the statistics of the batch, as in training; else those of the model, as in use. */
   readonly batchStatistics?: boolean;
+  /** True for Dropout nodes that drop at their own rates, a number for this rate; else they do nothing, as in use. */
+  readonly dropout?: boolean | number;
 }
 
 export interface Loaded {
@@ -37,6 +40,10 @@ export interface Loaded {
   readonly weights: Map<string, { value: Value; initial: Float32Array }>;
   /** With `batchStatistics`: mean and unbiased variance of the batch, by the names of the model's own. */
   readonly statistics: Map<string, Value>;
+  /** With `dropout`: inputs that `drawDropout` draws. */
+  readonly dropout: DropoutInput[];
+  /** Every tensor of the file by its name, as far as it was needed. */
+  readonly values: ReadonlyMap<string, Value>;
 }
 
 const NEWEST = 21;
@@ -51,6 +58,7 @@ export function loadGraph(bytes: Uint8Array, options: LoadOptions = {}): Loaded 
   const inputs = new Map<string, Value>();
   const weights = new Map<string, { value: Value; initial: Float32Array }>();
   const statistics = new Map<string, Value>();
+  const dropout: DropoutInput[] = [];
   for (const { name, dtype, dims } of model.inputs) {
     const shape = options.shapes?.[name] ?? dims.map((dim, axis) => sizeNow(name, dim, axis, options));
     if (dtype === 'other') throw badInput(name, 'has an element type that is not read here');
@@ -73,17 +81,11 @@ export function loadGraph(bytes: Uint8Array, options: LoadOptions = {}): Loaded 
   for (const name of wanted ?? [])
     if (!weights.has(name)) throw badInput(name, 'is to be trained but is no initializer');
   for (const node of model.graph.node) {
-    const produced = replay(
-      graph,
-      node,
-      values,
-      options.portable === true,
-      options.batchStatistics ? statistics : null,
-    );
+    const produced = replay(graph, node, { values, options, statistics, dropout });
     node.output.forEach((name, i) => name !== '' && produced[i] && values.set(name, produced[i]));
   }
   const outputs = new Map(model.outputs.map(({ name }) => [name, values.get(name)!] as const));
-  return { graph, inputs, outputs, weights, statistics };
+  return { graph, inputs, outputs, weights, statistics, dropout, values };
 }
 
 function refuseVersions(model: OnnxModel): void {
@@ -136,12 +138,14 @@ function isWeight(name: string, { graph }: OnnxModel): boolean {
   return graph.node.some((node) => learned[node.opType]?.some((i) => node.input[i] === name));
 }
 
+interface Replaying extends Pick<Loaded, 'values' | 'statistics' | 'dropout'> {
+  readonly options: LoadOptions;
+}
+
 function replay(
   g: Graph,
   node: NodeProto,
-  values: ReadonlyMap<string, Value>,
-  portable: boolean,
-  statistics: Map<string, Value> | null,
+  { values, options, statistics, dropout }: Replaying,
 ): readonly (Value | null)[] {
   const label = node.name || node.output[0];
   const inputs = node.input.map((name) => {
@@ -162,10 +166,16 @@ function replay(
     throw unsupported(call, `belongs to “${node.domain}”, not to the standard operators`);
   }
   if (node.opType === 'Constant') return [constantNode(g, node, call)];
-  if (portable && call.op.endsWith('MaxPool')) return [maxPool(g, call, 1)[0]];
-  if (statistics && call.op === 'BatchNormalization') {
+  if (options.portable && call.op.endsWith('MaxPool')) return [maxPool(g, call, 1)[0]];
+  if (options.batchStatistics && call.op === 'BatchNormalization') {
     const { y, mean, variance } = normaliseBatch(g, call);
     statistics.set(node.input[3], mean).set(node.input[4], variance);
+    return [y];
+  }
+  if (options.dropout && call.op === 'Dropout') {
+    const rate = options.dropout === true ? null : options.dropout;
+    const { y, fed } = addDropout(g, call, `dropout:${node.output[0]}`, rate);
+    dropout.push(...fed);
     return [y];
   }
   const rewrite = REWRITES[call.op];

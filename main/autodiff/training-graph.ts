@@ -1,12 +1,13 @@
 /**
  * The training graph of a model: forward, loss and gradients as one ONNX model made of
- * ordinary operators. Inputs are the model's own, `target`, and the weights that are
- * trained; outputs are `loss`, the model's outputs (`output:NAME`) where asked, one
- * `gradient:NAME` for each trained weight, and with `batchStatistics` one `statistic:NAME` for
- * each mean and variance that a batch normalisation keeps.
+ * ordinary operators. Inputs are the model's own, `target`, the weights that are trained, and
+ * with `dropout` what is drawn for it; outputs are `loss`, the model's outputs (`output:NAME`)
+ * where asked, one `gradient:NAME` for each trained weight, and with `batchStatistics` one
+ * `statistic:NAME` for each mean and variance that a batch normalisation keeps.
  */
 import { EngineError } from '../domain/errors.ts';
 import { gradients } from './backward.ts';
+import type { DropoutInput } from './dropout.ts';
 import { loadGraph, type LoadOptions } from './load.ts';
 import { addLoss, type Loss } from './losses.ts';
 
@@ -28,6 +29,8 @@ export interface TrainingGraph {
   readonly inputs: readonly { name: string; shape: readonly number[] }[];
   /** Trained weights by their names in the model, with their values there. */
   readonly weights: Readonly<Record<string, { shape: readonly number[]; initial: Float32Array }>>;
+  /** With `dropout`: further inputs, which `drawDropout` draws for every step. */
+  readonly dropout: readonly DropoutInput[];
 }
 
 /** Prefixes of the graph's outputs: a model's own names may be anything. */
@@ -37,7 +40,7 @@ export const STATISTIC = 'statistic:';
 
 /** Makes the training graph of an ONNX model. Errors: `encoder-invalid`, naming node, operator and what to do. */
 export function trainingGraph(bytes: Uint8Array, options: TrainingOptions): TrainingGraph {
-  const { graph, inputs, outputs, weights, statistics } = loadGraph(bytes, options);
+  const { graph, inputs, outputs, weights, statistics, dropout } = loadGraph(bytes, options);
   const name = options.output ?? [...outputs.keys()][0];
   const logits = outputs.get(name);
   if (!logits) {
@@ -66,5 +69,6 @@ export function trainingGraph(bytes: Uint8Array, options: TrainingOptions): Trai
     weights: Object.fromEntries(
       [...weights].map(([weight, { value, initial }]) => [weight, { shape: value.shape, initial }]),
     ),
+    dropout,
   };
 }
