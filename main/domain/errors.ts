@@ -43,6 +43,8 @@ export const ERROR_CODES = [
   'encoder-missing',
   'score-not-finite',
   'device-unavailable',
+  'device-lost',
+  'out-of-memory',
   'audit-too-small',
   'compute-died',
   // front ends

@@ -27,10 +27,12 @@ export { countTerms, type TermCounts } from './ngrams.ts';
 export { type SparseMatrix } from './text-block.ts';
 export {
   DEVICES,
+  explainRunError,
   openSession,
   tensor,
   type Device,
   type Feeds,
+  type RealDevice,
   type Session,
   type SessionOptions,
   type Tensor,
