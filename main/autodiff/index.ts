@@ -21,6 +21,7 @@ export { drawDropout, type DropoutInput } from './dropout.ts';
 export { Graph } from './graph.ts';
 export { loadGraph, type Loaded, type LoadOptions } from './load.ts';
 export { addLoss, TARGET, type Loss } from './losses.ts';
+export { cut, weightsOf, type Cut, type CutOptions, type CutTensor, type WeightInfo } from './prefix.ts';
 export { RULES } from './rules.ts';
 export {
   GRADIENT,

@@ -116,7 +116,7 @@ function sizeNow(name: string, dim: number | string | null, axis: number, { batc
 }
 
 /** Weights are what is multiplied, convolved, looked up, or scales and shifts: floats with at least one axis. */
-function isWeight(name: string, { graph }: OnnxModel): boolean {
+export function isWeight(name: string, { graph }: OnnxModel): boolean {
   const learned: Record<string, readonly number[]> = {
     Conv: [1, 2],
     ConvTranspose: [1, 2],
@@ -131,6 +131,7 @@ function isWeight(name: string, { graph }: OnnxModel): boolean {
     GroupNormalization: [1, 2],
     BatchNormalization: [1, 2],
     Einsum: [0, 1],
+    Expand: [0], // class tokens
     Identity: [0], // exporters share equal weights through it
   };
   const tensor = graph.initializer.find((t) => t.name === name)!;
