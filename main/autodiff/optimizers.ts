@@ -64,7 +64,13 @@ export interface AdamWState {
 
 /** Adam with decoupled weight decay (Loshchilov & Hutter 2019). */
 export function adamW(
-  options: { beta1?: number; beta2?: number; epsilon?: number; weightDecay?: number } = {},
+  options: {
+    beta1?: number;
+    beta2?: number;
+    epsilon?: number;
+    /** For all, or by name. */
+    weightDecay?: number | ((name: string) => number);
+  } = {},
 ): Optimizer<AdamWState> {
   const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0.01 } = options;
   return {
@@ -82,7 +88,7 @@ export function adamW(
         const m = (first[name] = new Float32Array(w.length));
         const v = (second[name] = new Float32Array(w.length));
         const out = new Float32Array(w.length);
-        const kept = 1 - lr * weightDecay;
+        const kept = 1 - lr * rateOf(weightDecay, name);
         const step = lr / correction1;
         for (let i = 0; i < w.length; i++) {
           const gi = g[i];
@@ -163,6 +169,7 @@ function mapTensors(tensors: Tensors, change: (data: Float32Array, name: string)
   return Object.fromEntries(Object.entries(tensors).map(([name, data]) => [name, change(data, name)]));
 }
 
+/** A number for all, or by name. */
 function rateOf(rate: number | ((name: string) => number), name: string): number {
   return typeof rate === 'number' ? rate : rate(name);
 }

@@ -45,6 +45,8 @@ export const ERROR_CODES = [
   'device-unavailable',
   'device-lost',
   'out-of-memory',
+  'training-diverged',
+  'tuning-unavailable',
   'audit-too-small',
   'compute-died',
   // front ends

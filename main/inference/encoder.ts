@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { EngineError } from '../domain/errors.ts';
 import type { ImagePart, Part, PartKind } from '../domain/item.ts';
-import type { Matrix } from '../domain/matrix.ts';
+import { row, type Matrix } from '../domain/matrix.ts';
 import { createRng, type Rng } from '../domain/rng.ts';
 import { GraphBuilder, readModel } from '../onnx/index.ts';
 import { assemble, fitReduction, isWide } from './assemble.ts';
@@ -43,6 +43,8 @@ export interface EncoderCard {
   /** Parts of each kind it was fitted on. */
   fittedOn: Partial<Record<PartKind, number>>;
   seed: number;
+  /** Where fine-tuned networks were added: how many columns at the end of both vectors are theirs, and how many networks they are the mean of. */
+  tuned?: { columns: number; members: number };
   /** Of the model's bytes: the encoder's version. */
   sha256: string;
 }
@@ -69,10 +71,10 @@ const JOINT_SAMPLE = 1000;
 /** An opened encoder. */
 export interface Encoder {
   readonly card: EncoderCard;
-  /** `[n, dims]` and `[n, reducedDims]`, rows in the order of the items. What cannot be read becomes a problem, and a zero row where nothing is left of an item. Rejects with the signal's reason when aborted. */
+  /** `[n, dims]` and `[n, reducedDims]`, rows in the order of the items. What cannot be read becomes a problem, and a zero row where nothing is left of an item. `heldOut` names, per item, the fine-tuned network that was trained without it. Rejects with the signal's reason when aborted. */
   embed(
     items: readonly (readonly Part[])[],
-    options?: RunOptions,
+    options?: RunOptions & { heldOut?: readonly (number | null)[] },
   ): Promise<{ embedding: Matrix; reduced: Matrix; problems: EmbedProblem[] }>;
   /** Sparse TF-IDF rows of unit length, `[n, terms]`. Only where `card.terms` is not null. */
   terms(
@@ -100,8 +102,17 @@ export async function openEncoder(
   return {
     card,
     async embed(parts, runOptions) {
-      const { outputs, problems } = await items.run(parts, ['embedding', 'reduced'], runOptions);
-      return { embedding: outputs.embedding, reduced: outputs.reduced, problems };
+      const heldOut = runOptions?.heldOut?.some((member) => member !== null) ? runOptions.heldOut : null;
+      const wanted = ['embedding', 'reduced', ...(heldOut && card.tuned ? ['members'] : [])];
+      const { outputs, problems } = await items.run(parts, wanted, runOptions);
+      const { embedding, reduced, members } = outputs;
+      const columns = card.tuned?.columns ?? 0;
+      heldOut?.forEach((member, i) => {
+        if (member === null || columns === 0) return;
+        const own = row(members, i).subarray(member * columns, (member + 1) * columns);
+        for (const vectors of [embedding, reduced]) row(vectors, i).set(own, vectors.columns - columns);
+      });
+      return { embedding, reduced, problems };
     },
     async terms(parts, runOptions) {
       if (card.terms === null) throw new Error('Expected an encoder with sparse terms');

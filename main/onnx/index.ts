@@ -3,7 +3,7 @@
  * A model is only ever its own bytes; running it is `inference`'s.
  */
 export { float, GraphBuilder, makeNode, makeValueInfo, OPSET, type Attribute } from './builder.ts';
-export { readModel, withMetadata, writeModel, type OnnxModel } from './model.ts';
+export { readModel, withConstants, withMetadata, writeModel, type OnnxModel } from './model.ts';
 export {
   dtypeCode,
   dtypeOf,

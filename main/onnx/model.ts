@@ -16,8 +16,8 @@ import {
   TensorProto_DataLocation,
   type ValueInfoProto,
 } from 'onnx-buf';
-import { EngineError } from '../domain/errors.ts';
-import { type Dim, dtypeOf, type TensorInfo } from './tensor.ts';
+import { assert, EngineError } from '../domain/errors.ts';
+import { type Dim, dtypeCode, dtypeOf, makeTensor, type TensorInfo } from './tensor.ts';
 
 /** A parsed ONNX file. `inputs` are those a caller must feed: initializers are not among them. */
 export interface OnnxModel {
@@ -134,4 +134,24 @@ function refuseExternalData(proto: ModelProto): void {
     checkGraph(training.initialization);
     checkGraph(training.algorithm);
   }
+}
+
+/** The same model with other values in some float32 constants; nothing else changes. A name that it has no such constant for is a bug and asserts. */
+export function withConstants(bytes: Uint8Array, values: Readonly<Record<string, Float32Array>>): Uint8Array {
+  const { proto, graph } = readModel(bytes);
+  const changed = new Map(Object.entries(values));
+  graph.initializer = graph.initializer.map((tensor) => {
+    const data = changed.get(tensor.name);
+    if (!data) return tensor;
+    changed.delete(tensor.name);
+    const dims = tensor.dims.map(Number);
+    assert(
+      tensor.dataType === dtypeCode('float32') && dims.reduce((a, b) => a * b, 1) === data.length,
+      `${data.length} float32 numbers in “${tensor.name}”`,
+      dims,
+    );
+    return makeTensor(tensor.name, data, dims);
+  });
+  assert(changed.size === 0, 'constants of these names', [...changed.keys()]);
+  return writeModel(proto);
 }

@@ -1,0 +1,121 @@
+/**
+ * How a project is fine-tuned: which of its parts, which network, how it is trained. What was
+ * tried before these numbers became the default: docs/decisions/0006-fine-tuning.md.
+ */
+import { EngineError } from '../domain/errors.ts';
+import type { Task } from '../domain/schema.ts';
+import type { EncoderCard, Preparation } from '../inference/index.ts';
+import { type Augmentation, UNCHANGED } from './augment.ts';
+import type { FitPlan } from './fit.ts';
+import type { AdapterPlan, Layer } from './networks.ts';
+
+/** Everything that decides what a run gives, apart from the items. JSON. */
+export interface TuningPlan {
+  format: 1;
+  /** 'image', 'terms': a small network from nothing; 'adapters': an imported encoder with low-rank adapters. */
+  kind: 'image' | 'terms' | 'adapters';
+  /** The encoder's part that the networks look at: a place in its card's `parts`. */
+  place: number;
+  /** Networks, each trained without one part of the labelled items. */
+  members: number;
+  fit: FitPlan;
+  augmentation: Augmentation;
+  layers: Layer[];
+  /** Width of a text network. */
+  dims: number;
+  adapters: AdapterPlan;
+  /** Mean squared norm of the new features beside an embedding of 1. */
+  weight: number;
+}
+
+export interface PlanOptions {
+  task: Task;
+  labels: number;
+  /** Whether the image or text encoder was made elsewhere. */
+  imported: { image: boolean; text: boolean };
+  /** Whether a mirrored image is as good as the image. */
+  flip: boolean;
+}
+
+/** Fewer labelled items than this teach a network nothing that the head does not know. */
+export const LEAST_TUNING_LABELS = 60;
+
+const LAYERS: Layer[] = [
+  { channels: 24, kernel: 3, stride: 2 },
+  { channels: 48, kernel: 3, stride: 2 },
+  { channels: 48, kernel: 3, stride: 1 },
+  { channels: 96, kernel: 3, stride: 2 },
+  { channels: 96, kernel: 3, stride: 1 },
+  { channels: 128, kernel: 3, stride: 2 },
+  { channels: 128, kernel: 3, stride: 1 },
+];
+
+/** The plan for a project. Errors: `tuning-unavailable`. */
+export function planFor(card: EncoderCard, { task, labels, imported, flip }: PlanOptions): TuningPlan {
+  if (labels < LEAST_TUNING_LABELS) {
+    throw new EngineError(
+      'tuning-unavailable',
+      `There are ${labels} labelled items to learn from; fine-tuning needs ${LEAST_TUNING_LABELS}.`,
+      `Label ${LEAST_TUNING_LABELS - labels} more items, then try again. Until then the quick training after every few labels does better.`,
+      { labels, needed: LEAST_TUNING_LABELS },
+    );
+  }
+  const place = placeOf(card.parts);
+  const preparation = card.parts[place];
+  const loss: FitPlan['loss'] =
+    task === 'classify' ? { kind: 'cross-entropy', smoothing: 0.1 } : { kind: 'binary-cross-entropy' };
+  const shared = {
+    format: 1 as const,
+    place,
+    layers: LAYERS,
+    dims: 64,
+    adapters: { rank: 8, alpha: 16, headRate: 1 },
+    weight: 1,
+  };
+  if (preparation.kind === 'image' && !imported.image) {
+    return {
+      ...shared,
+      kind: 'image',
+      members: 5,
+      fit: { ...SCHEDULE, loss, epochs: 50, batch: 32, rate: 2e-3, weightDecay: 0.05, average: 0.98, patience: null },
+      augmentation: {
+        image: { shift: 0.06, scale: 0.1, rotate: 8, brightness: 0.1, contrast: 0.2, flip },
+        words: 0,
+      },
+    };
+  }
+  if (preparation.kind === 'text' && preparation.method === 'terms') {
+    return {
+      ...shared,
+      kind: 'terms',
+      members: 5,
+      fit: { ...SCHEDULE, loss, epochs: 30, batch: 32, rate: 3e-3, weightDecay: 0.05, average: null, patience: 6 },
+      augmentation: { image: null, words: 0.3 },
+    };
+  }
+  return {
+    ...shared,
+    kind: 'adapters',
+    members: 3,
+    fit: { ...SCHEDULE, loss, epochs: 10, batch: 16, rate: 1e-3, weightDecay: 0.01, average: null, patience: 3 },
+    augmentation:
+      preparation.kind === 'image'
+        ? { image: { shift: 0.06, scale: 0.1, rotate: 8, brightness: 0, contrast: 0.2, flip }, words: 0 }
+        : { ...UNCHANGED, words: 0.05 },
+  };
+}
+
+const SCHEDULE = { warmup: 0.1, clip: 5 };
+
+/** Images before texts; numbers alone leave nothing that a head could not learn. */
+function placeOf(parts: readonly Preparation[]): number {
+  const place = ['image', 'text'].map((kind) => parts.findIndex((part) => part.kind === kind)).find((at) => at >= 0);
+  if (place === undefined) {
+    throw new EngineError(
+      'tuning-unavailable',
+      'The items of this project are numbers, which the quick training learns from directly.',
+      'Go on labelling: the model is trained again after every few labels.',
+    );
+  }
+  return place;
+}
