@@ -25,6 +25,7 @@ export default defineConfig({
           index: 'electron/shell.ts',
           engine: 'main/engine.ts',
           compute: 'main/compute.ts',
+          'device-probe': 'main/device-probe.ts',
           cli: 'hosts/cli.ts',
           web: 'hosts/web.ts',
         }),

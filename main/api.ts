@@ -10,6 +10,7 @@
 import { eventIterator, oc } from '@orpc/contract';
 import * as v from 'valibot';
 import type { Act } from './domain/annotation.ts';
+import { DEVICES } from './domain/device.ts';
 import { ERROR_CODES } from './domain/errors.ts';
 import type { ItemId } from './domain/item.ts';
 import type { Task } from './domain/schema.ts';
@@ -27,6 +28,7 @@ const ActShape = v.picklist([
 const StateShape = v.picklist(['open', 'labelled', 'skipped', 'flagged', 'excluded']);
 const Count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const Path = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
+const DeviceShape = v.picklist(DEVICES);
 const Probability = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
 
 /** An accuracy and its exact (Clopper–Pearson) 95 % interval; `accuracy` is null when `n` is 0, and the interval then [0, 1]. */
@@ -162,9 +164,24 @@ export const StatusShape = v.object({
   canRedo: v.boolean(),
   today: v.object({ labels: Count, medianMs: v.nullable(v.number()) }),
   encoder: v.nullable(v.object({ version: Count, kind: v.string(), dims: Count, fittedOn: Count })),
-  /** What this machine computes on: 'cpu'. */
-  device: v.string(),
+  /** What fine-tuning and imported encoders compute on. */
+  device: DeviceShape,
+  /** What was chosen: 'auto', or a device by hand. */
+  deviceChoice: DeviceShape,
+  /** Training steps of that device in a second over those of the processor, as measured in its trial. */
+  deviceSpeed: v.number(),
   jobs: v.array(JobView),
+});
+
+export const DeviceView = v.object({
+  device: DeviceShape,
+  /** ready: it computed as the processor does. failed: it did not, or ended the trial's process. */
+  state: v.picklist(['ready', 'failed', 'absent', 'probing']),
+  /** Over the processor's, in training steps; null where it was not measured. */
+  speed: v.nullable(v.number()),
+  reason: v.nullable(v.string()),
+  /** Models run there now. */
+  chosen: v.boolean(),
 });
 
 export const VersionView = v.object({
@@ -413,6 +430,12 @@ export const contract = {
         }),
       ),
     ),
+  },
+  devices: {
+    /** Answers at once; what was never tried is tried from then on, and a change event tells when it was. */
+    list: oc.output(v.array(DeviceView)),
+    /** Tries a device that is not ready once more and answers when that is over. Errors: `device-unavailable`. */
+    choose: oc.input(v.object({ device: DeviceShape })).output(v.array(DeviceView)),
   },
   jobs: {
     list: oc.output(v.array(JobView)),

@@ -118,7 +118,8 @@ function cancelled(): EngineError {
   return new EngineError('cancelled', 'The work was cancelled.', 'Start it again when you like: nothing is lost.');
 }
 
-function lowerPriority(pid: number, priority: number): void {
+/** Lets others go first, where the system allows it. */
+export function lowerPriority(pid: number, priority = BACKGROUND_PRIORITY): void {
   try {
     setPriority(pid, priority);
   } catch (error) {

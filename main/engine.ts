@@ -140,6 +140,13 @@ export class Engine {
         useOwn: os.encoders.useOwn.handler(() => ({ job: project().useOwnEncoder().id })),
         list: os.encoders.list.handler(() => project().encoders()),
       },
+      devices: {
+        list: os.devices.list.handler(() => project().devices.list()),
+        choose: os.devices.choose.handler(async ({ input }) => {
+          await project().devices.choose(input.device);
+          return project().devices.list();
+        }),
+      },
       jobs: {
         list: os.jobs.list.handler(() => project().jobs.list()),
         cancel: os.jobs.cancel.handler(({ input }) => project().jobs.cancel(input.job)),

@@ -24,6 +24,7 @@ import type { EncoderEntry, SimulationOptions } from './compute-api.ts';
 import { ComputeProcess } from './compute-process.ts';
 import type { ItemState } from './domain/annotation.ts';
 import { systemClock } from './domain/clock.ts';
+import { Devices } from './devices.ts';
 import { EngineError } from './domain/errors.ts';
 import type { ItemId } from './domain/item.ts';
 import type { Task } from './domain/schema.ts';
@@ -63,6 +64,8 @@ const clock = systemClock;
 export class Project {
   readonly dir: string;
   readonly jobs: Jobs;
+  /** What models may run on here, and the choice among it. */
+  readonly devices: Devices;
   readonly #store: ProjectStore;
   readonly #compute: ComputeProcess;
   readonly #reader: ComputeProcess;
@@ -76,6 +79,7 @@ export class Project {
     this.#reader = new ComputeProcess(store.dir, { background: true });
     const changed = (kind: ChangeKind) => this.#tell(kind);
     this.jobs = new Jobs(store, () => changed('jobs'));
+    this.devices = new Devices({ settings: store.settings, changed: () => changed('project') });
     this.#loop = new Loop({
       store,
       jobs: this.jobs,
@@ -124,6 +128,7 @@ export class Project {
   /** Stops the work and closes the files. What was running goes on at the next start. */
   async close(): Promise<void> {
     this.#loop.close();
+    this.devices.close();
     this.#compute.close();
     this.#reader.close();
     await this.jobs.close();
@@ -184,7 +189,9 @@ export class Project {
       canRedo: this.#canRedo,
       today: store.annotations.pace(new Date(clock()).setHours(0, 0, 0, 0)),
       encoder: this.encoders()[0] ?? null,
-      device: 'cpu',
+      device: this.devices.inUse,
+      deviceChoice: this.devices.choice,
+      deviceSpeed: this.devices.speed,
       jobs: this.jobs.active(),
     };
   }

@@ -24,15 +24,15 @@ export {
 } from './block.ts';
 export { decodePixels, type PixelShape } from './pixels.ts';
 export { countTerms, type TermCounts } from './ngrams.ts';
+
+export { BETWEEN_TEXTS, feedsOf, prepareItem, type Row } from './rows.ts';
+export { openTokenizer, TOKENIZER_KEY, type TextTokenizer } from './tokens.ts';
 export { type SparseMatrix } from './text-block.ts';
 export {
-  DEVICES,
   explainRunError,
   openSession,
   tensor,
-  type Device,
   type Feeds,
-  type RealDevice,
   type Session,
   type SessionOptions,
   type Tensor,

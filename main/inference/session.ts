@@ -7,14 +7,9 @@
  * known here: that is probed elsewhere, so 'auto' means the processor.
  */
 import * as ort from 'onnxruntime-node';
+import type { Device, RealDevice } from '../domain/device.ts';
 import { EngineError } from '../domain/errors.ts';
 import { readModel, type OnnxModel } from '../onnx/index.ts';
-
-/** Where a model runs. 'auto' takes the best that was found to work here. */
-export const DEVICES = ['auto', 'cpu', 'webgpu', 'cuda', 'dml', 'coreml'] as const;
-export type Device = (typeof DEVICES)[number];
-/** A device that a model can be on. */
-export type RealDevice = Exclude<Device, 'auto'>;
 
 export interface SessionOptions {
   /** Default: the processor. */
@@ -51,7 +46,8 @@ export function tensor(data: Float32Array | BigInt64Array | Int32Array | Uint8Ar
 export async function openSession(bytes: Uint8Array, options: SessionOptions = {}): Promise<Session> {
   const asked = options.device ?? 'auto';
   const device = asked === 'auto' ? 'cpu' : asked;
-  if (!ort.listSupportedBackends().some(({ name }) => name === device)) throw unavailable(device, 'not-built');
+  if (!ort.listSupportedBackends().some(({ name }) => name === device))
+    throw unavailable(device, 'There is none on this kind of system.');
   const { inputs, outputs, opset, metadata } = readModel(bytes);
   const disable = options.whole && device !== 'cpu' ? { disable_cpu_ep_fallback: '1' } : {};
   let session: ort.InferenceSession;
@@ -150,13 +146,13 @@ export function explainRunError(
 function unavailable(device: RealDevice, reason: string, cause?: unknown): EngineError {
   return new EngineError(
     'device-unavailable',
-    reason === 'not-built'
-      ? `There is no “${device}” on this kind of machine.`
-      : `The device “${device}” cannot be used here: ${reason}`,
+    `The device “${device}” cannot be used here: ${reason}`,
     'Choose the device “auto” or “cpu”.',
-    { device },
+    { device, reason },
     cause,
   );
 }
 
-const textOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause)).trim();
+/** What ONNX Runtime says, without the place in its source and the condition that failed there. */
+const textOf = (cause: unknown) =>
+  (cause instanceof Error ? cause.message : String(cause)).replace(/^\S+:\d+ .* was false\. /, '').trim();

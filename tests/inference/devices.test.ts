@@ -4,8 +4,9 @@
  * graphics device played by software computes what the processor computes.
  */
 import { describe, expect, test } from 'vitest';
+import type { RealDevice } from '../../main/domain/device.ts';
 import { EngineError } from '../../main/domain/errors.ts';
-import { explainRunError, openSession, tensor, type RealDevice } from '../../main/inference/index.ts';
+import { explainRunError, openSession, tensor } from '../../main/inference/index.ts';
 import { GraphBuilder } from '../../main/onnx/index.ts';
 
 const codeOf = (text: string, device: RealDevice) => explainRunError(new Error(text), device).code;
