@@ -5,6 +5,7 @@
  */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { DEVICES } from '../main/domain/device.ts';
 import { EngineError } from '../main/domain/errors.ts';
 import type { Task } from '../main/domain/schema.ts';
 import {
@@ -126,10 +127,12 @@ export const commands: Record<string, Command> = {
   train: {
     does: 'trains on the labels and makes a model version',
     positionals: ['DIR'],
-    options: { device: 'auto|cpu' },
+    options: { device: DEVICES.join('|') },
     run: (context) =>
       withProject(context.positionals[0], context, async (project) => {
-        choice(context, 'device', ['auto', 'cpu'], 'auto');
+        // refused here, before any work; heads are fitted on the processor whatever is chosen
+        if (context.values.device !== undefined)
+          await project.devices.resolve(choice(context, 'device', DEVICES, 'auto'));
         const result = outcome(await project.train().finished) as { version: number };
         const version = project.versions().find((entry) => entry.version === result.version);
         const audit = version?.audit;
@@ -169,6 +172,7 @@ export const commands: Record<string, Command> = {
             status.modelVersion === null ? 'No model version.' : `Live version ${status.modelVersion}.`,
             `Audit accuracy ${percent(audit.accuracy)} (${percent(audit.low)} – ${percent(audit.high)}, n = ${audit.n}).`,
             `${status.settled} settled, ${status.uncertain} uncertain.`,
+            `Computes on ${status.device} (chosen: ${status.deviceChoice}), ${status.deviceSpeed.toPrecision(2)} times the processor’s speed.`,
           ].join('\n'),
         };
       }),
@@ -253,6 +257,26 @@ export const commands: Record<string, Command> = {
               (e) =>
                 `${e.live ? '*' : ' '} ${e.version}  ${e.kind}  ${e.dims} wide  ${e.imported ? 'imported' : `made from ${e.fittedOn} items`}`,
             )
+            .join('\n'),
+        };
+      }),
+  },
+  devices: {
+    does: 'tries what this machine can compute on, and lists it; --device chooses',
+    positionals: ['DIR'],
+    options: { device: DEVICES.join('|'), again: 'flag' },
+    run: (context) =>
+      withProject(context.positionals[0], context, async (project) => {
+        if (context.values.device !== undefined)
+          await project.devices.choose(choice(context, 'device', DEVICES, 'auto'));
+        const devices = await project.devices.tried(context.values.again === true);
+        return {
+          json: { choice: project.devices.choice, devices },
+          text: devices
+            .map(({ device, state, speed, reason, chosen }) => {
+              const said = speed === null ? reason : `${speed.toPrecision(2)} times the processor’s speed`;
+              return `${chosen ? '*' : ' '} ${device.padEnd(7)} ${state.padEnd(8)} ${said}`;
+            })
             .join('\n'),
         };
       }),
