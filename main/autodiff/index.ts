@@ -1,7 +1,8 @@
 /**
  * From an ONNX model to one that trains it: forward, loss and gradients as a single graph of
- * ordinary ONNX operators, which ONNX Runtime executes on whatever device it has; and the
- * optimizers that take the step. Nothing here runs a model.
+ * ordinary ONNX operators, which ONNX Runtime executes on whatever device it has; the
+ * optimizers that take the step; low-rank adapters, and cutting off what is frozen. Nothing
+ * here runs a model.
  */
 export { mergeAdapters, withAdapters, type AdapterOptions } from './adapters.ts';
 export {
