@@ -2,12 +2,17 @@
  * `npm run -s check:gradients -- DIR…`: runs the gradient engine against cases that another
  * program computed (model.onnx, case.json, tensors.bin) and prints one JSON line each:
  * `{case, maxGradError, maxAdamwError, maxSgdError, maxLossError, ok}`. Errors are relative
- * to the largest magnitude in the tensor. `--device webgpu` runs them there. Exit code 1 where a case fails.
+ * to the largest magnitude in the tensor. `--device webgpu` runs them there. `--against cpu
+ * [--steps N]` takes the processor's own numbers after N steps as what is expected, within
+ * 1e-2. Exit code 1 where a case fails.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { parseArgs } from 'node:util';
 import * as ort from 'onnxruntime-node';
 import { adamW, GRADIENT, type Optimizer, sgd, TARGET, type Tensors, trainingGraph } from '../main/autodiff/index.ts';
+import type { RealDevice } from '../main/domain/device.ts';
+import { openSession, type Session } from '../main/inference/index.ts';
 
 type Numbers = Float32Array | BigInt64Array | Int32Array | Uint8Array;
 interface Entry {
@@ -34,6 +39,8 @@ const READ: Record<string, (bytes: ArrayBuffer) => Numbers> = {
 };
 
 const TOLERANCE = { maxGradError: 1e-4, maxAdamwError: 1e-3, maxSgdError: 1e-4, maxLossError: 1e-4 };
+/** How far two devices may be apart. */
+const BETWEEN_DEVICES = 1e-2;
 const STEPS = 5;
 /** Elements whose gradient is below this part of their tensor's largest are not compared after Adam: there it follows rounding noise. */
 const ADAM_NOISE = 1e-5;
@@ -69,11 +76,21 @@ function errorOf(got: Float32Array, expected: Float32Array, scale: number, count
   return got.length === expected.length ? worst / (magnitude > ZERO * scale ? magnitude : scale) : Infinity;
 }
 
-async function check(folder: string, device: string): Promise<Record<string, unknown> & { ok: boolean }> {
-  const { name, trainable, tensors: entries } = JSON.parse(readFileSync(join(folder, 'case.json'), 'utf8')) as Case;
+interface Measured {
+  gradients: Tensors;
+  adamw: Tensors;
+  sgd: Tensors;
+  losses: Float32Array;
+}
+
+/** Kept open to the end: WebGPU compiles its shaders anew after the last session was closed. */
+const sessions: Session[] = [];
+
+/** Gradients at the start, and weights after a few steps of each optimizer, on one device. */
+async function measure(folder: string, device: RealDevice, steps: number): Promise<Measured> {
+  const { trainable, tensors: entries } = readCase(folder);
   const bytes = readFileSync(join(folder, 'tensors.bin'));
   const shapes = Object.fromEntries(entries.filter((e) => e.role === 'input').map((e) => [e.name, e.shape]));
-  const expected = (role: string) => tensors(entries, bytes, role) as Map<string, Float32Array>;
   const made = trainingGraph(readFileSync(join(folder, 'model.onnx')), {
     loss: { kind: 'cross-entropy' },
     output: 'logits',
@@ -81,7 +98,8 @@ async function check(folder: string, device: string): Promise<Record<string, unk
     shapes,
     portable: device !== 'cpu',
   });
-  const session = await ort.InferenceSession.create(made.model, { executionProviders: [device], logSeverityLevel: 3 });
+  const session = await openSession(made.model, { device });
+  sessions.push(session);
   const feeds: Record<string, ort.Tensor> = {};
   for (const entry of entries) {
     if (entry.role !== 'input' && entry.role !== 'labels') continue;
@@ -99,45 +117,80 @@ async function check(folder: string, device: string): Promise<Record<string, unk
     return { loss: (out.loss.data as Float32Array)[0], gradients: Object.fromEntries(gradients) as Tensors };
   };
   const initial: Tensors = Object.fromEntries(Object.entries(made.weights).map(([w, { initial }]) => [w, initial]));
+  const first = await step(initial);
   const train = async <S>(optimizer: Optimizer<S>, rate: number) => {
     let weights = initial;
     let state = optimizer.init(weights);
     const losses: number[] = [];
-    for (let i = 0; i < STEPS; i++) {
-      const { loss, gradients } = await step(weights);
+    for (let i = 0; i < steps; i++) {
+      const { loss, gradients } = i === 0 ? first : await step(weights);
       losses.push(loss);
       ({ weights, state } = optimizer.update(weights, gradients, state, rate));
     }
-    losses.push((await step(weights)).loss);
     return { weights, losses };
   };
-  const { gradients } = await step(initial);
-  const grads = expected('grad');
-  const scale = Math.max(...[...grads.values()].map(largest));
-  const worst = (role: string, got: Tensors, scale: number, counts?: (w: string) => (i: number) => boolean) =>
-    Math.max(...[...expected(role)].map(([w, data]) => errorOf(got[w], data, scale, counts?.(w))));
   const adam = await train(adamW({ weightDecay: 0.01 }), 1e-3);
   const descent = await train(sgd({ momentum: 0.9 }), 1e-2);
-  await session.release();
+  return {
+    gradients: first.gradients,
+    adamw: adam.weights,
+    sgd: descent.weights,
+    losses: Float32Array.from([...adam.losses, (await step(adam.weights)).loss]),
+  };
+}
+
+/** The same, as the other program computed it. */
+function recorded(folder: string): Measured {
+  const bytes = readFileSync(join(folder, 'tensors.bin'));
+  const of = (role: string) => Object.fromEntries(tensors(readCase(folder).tensors, bytes, role)) as Tensors;
+  return { gradients: of('grad'), adamw: of('adamw'), sgd: of('sgd'), losses: of('losses').losses };
+}
+
+const readCase = (folder: string) => JSON.parse(readFileSync(join(folder, 'case.json'), 'utf8')) as Case;
+
+async function check(folder: string, options: Options): Promise<Record<string, unknown> & { ok: boolean }> {
+  const { device, against, steps } = options;
+  const got = await measure(folder, device, steps);
+  const expected = against === null ? recorded(folder) : await measure(folder, against, steps);
+  const grads = expected.gradients;
+  const scale = Math.max(...Object.values(grads).map(largest));
+  const worst = (role: 'gradients' | 'adamw' | 'sgd', scale: number, counts?: (w: string) => (i: number) => boolean) =>
+    Math.max(...Object.entries(expected[role]).map(([w, data]) => errorOf(got[role][w], data, scale, counts?.(w))));
   const matters = (w: string) => {
-    const reference = grads.get(w)!;
+    const reference = grads[w];
     const least = Math.max(ADAM_NOISE * largest(reference), ZERO * scale);
     return (i: number) => Math.abs(reference[i]) > least;
   };
   const errors = {
-    maxGradError: worst('grad', gradients, scale),
-    maxAdamwError: worst('adamw', adam.weights, 0, matters),
-    maxSgdError: worst('sgd', descent.weights, 0),
-    maxLossError: errorOf(Float32Array.from(adam.losses), expected('losses').get('losses')!, 0),
+    maxGradError: worst('gradients', scale),
+    maxAdamwError: worst('adamw', 0, matters),
+    maxSgdError: worst('sgd', 0),
+    maxLossError: errorOf(got.losses, expected.losses, 0),
   };
-  const ok = Object.entries(TOLERANCE).every(([key, limit]) => errors[key as keyof typeof errors] <= limit);
-  return { case: name, ...errors, ok };
+  const ok = Object.entries(TOLERANCE).every(
+    ([key, limit]) => errors[key as keyof typeof errors] <= (against === null ? limit : BETWEEN_DEVICES),
+  );
+  return { case: readCase(folder).name, ...errors, ok };
 }
 
-const args = process.argv.slice(2);
-const at = args.indexOf('--device');
-const device = at >= 0 ? (args.splice(at, 2)[1] ?? 'cpu') : 'cpu';
-const folders = args.flatMap((folder) => {
+interface Options {
+  device: RealDevice;
+  /** The device whose numbers are expected; null for those on record. */
+  against: RealDevice | null;
+  steps: number;
+}
+
+const { values, positionals } = parseArgs({
+  options: { device: { type: 'string' }, against: { type: 'string' }, steps: { type: 'string' } },
+  allowPositionals: true,
+});
+const options: Options = {
+  device: (values.device ?? 'cpu') as RealDevice,
+  against: (values.against ?? null) as RealDevice | null,
+  // the recorded weights are those after five steps
+  steps: values.against === undefined ? STEPS : Number(values.steps ?? STEPS),
+};
+const folders = positionals.flatMap((folder) => {
   if (existsSync(join(folder, 'case.json'))) return [folder];
   const inside = existsSync(folder) ? readdirSync(folder).toSorted() : [];
   return inside.map((name) => join(folder, name)).filter((path) => existsSync(join(path, 'case.json')));
@@ -149,10 +202,11 @@ if (folders.length === 0) {
 for (const folder of folders) {
   let line: Record<string, unknown> & { ok: boolean };
   try {
-    line = await check(folder, device);
+    line = await check(folder, options);
   } catch (error) {
     line = { case: basename(folder), ok: false, error: error instanceof Error ? error.message : String(error) };
   }
   console.log(JSON.stringify(line));
   if (!line.ok) process.exitCode = 1;
 }
+for (const session of sessions) await session.close();

@@ -3,11 +3,35 @@
  * and lost devices is understood (texts as reports to ONNX Runtime quote them), and a
  * graphics device played by software computes what the processor computes.
  */
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import type { RealDevice } from '../../main/domain/device.ts';
 import { EngineError } from '../../main/domain/errors.ts';
 import { explainRunError, openSession, tensor } from '../../main/inference/index.ts';
 import { GraphBuilder } from '../../main/onnx/index.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const CASES = fileURLToPath(new URL('../../../shared/fixtures/gradients/', import.meta.url));
+
+/** Vulkan played by software, where Debian's, Ubuntu's and others' Chromium and Chrome put it. */
+const SOFTWARE_VULKAN = [
+  '/usr/lib/chromium',
+  '/usr/lib/chromium-browser',
+  '/usr/lib64/chromium-browser',
+  '/opt/google/chrome',
+]
+  .map((folder) => `${folder}/vk_swiftshader_icd.json`)
+  .find((file) => existsSync(file));
+
+/** A program of ours on the software device: a driver that crashes ends it, not the tests. */
+function onSoftwareVulkan(...args: string[]) {
+  const env = { ...process.env, VK_DRIVER_FILES: SOFTWARE_VULKAN };
+  const { status, signal, stdout } = spawnSync(process.execPath, args, { cwd: ROOT, env, encoding: 'utf8' });
+  const lines = stdout.trim().split('\n');
+  return { status, signal, answers: lines.map((line) => JSON.parse(line) as Record<string, unknown>) };
+}
 
 const codeOf = (text: string, device: RealDevice) => explainRunError(new Error(text), device).code;
 
@@ -157,4 +181,44 @@ describe('What a provider says', () => {
     expect(explainRunError(cause, 'webgpu').cause).toBe(cause);
     expect(explainRunError(cause, 'cpu').code).toBe('encoder-invalid');
   });
+});
+
+describe.skipIf(SOFTWARE_VULKAN === undefined)('WebGPU, played by software', () => {
+  // Nearly all of the time is the compilation of shaders.
+  test('passes its trial', { timeout: 120_000 }, () => {
+    const { status, answers } = onSoftwareVulkan('main/device-probe.ts', 'webgpu');
+    expect(status).toBe(0);
+    expect(answers).toEqual([
+      { state: 'ready', speed: expect.any(Number) as number, error: expect.any(Number) as number },
+    ]);
+    expect(answers[0].error).toBeLessThan(1e-4);
+  });
+
+  test.skipIf(!existsSync(CASES))(
+    'agrees with the processor to 1e-2 on the reference networks: gradients, losses, weights after two steps',
+    { timeout: 300_000 },
+    () => {
+      const { status, signal, answers } = onSoftwareVulkan(
+        'hosts/check-gradients.ts',
+        CASES,
+        '--device',
+        'webgpu',
+        '--against',
+        'cpu',
+        '--steps',
+        '2',
+      );
+      expect(answers.filter(({ ok }) => ok !== true)).toEqual([]);
+      expect(answers.map((answer) => answer.case)).toEqual([
+        'bert',
+        'bert-tokens',
+        'cnn',
+        'mobilenet',
+        'resnet',
+        'unet',
+        'vit',
+      ]);
+      expect([status, signal]).toEqual([0, null]);
+    },
+  );
 });
