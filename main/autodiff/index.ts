@@ -17,6 +17,20 @@ export {
   type SgdState,
   type Tensors,
 } from './optimizers.ts';
+export {
+  ALONG,
+  ASKED,
+  EVIDENCE,
+  evidenceModel,
+  FROM,
+  imageSeam,
+  MARGIN,
+  marginModel,
+  TO,
+  tokenSeam,
+  WEIGHTS,
+  type Seam,
+} from './attribution.ts';
 export { gradients } from './backward.ts';
 export { drawDropout, type DropoutInput } from './dropout.ts';
 export { Graph } from './graph.ts';
