@@ -21,6 +21,9 @@ export interface Row {
   present: number[];
 }
 
+/** What stands between the texts of an item, which are read as one. */
+export const BETWEEN_TEXTS = '\n\n';
+
 /** The rows of one item, and what of it could not be read. No rows where nothing could. */
 export async function prepareItem(
   parts: readonly Part[],
@@ -56,7 +59,7 @@ export async function prepareItem(
     } else {
       const texts = parts.filter((part) => part.kind === 'text').map((part) => part.text);
       if (texts.length === 0) continue;
-      const text = texts.join('\n\n');
+      const text = texts.join(BETWEEN_TEXTS);
       if (preparation.method === 'terms') spread(place, [{ terms: countTerms(text) }]);
       else
         spread(
