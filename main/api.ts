@@ -9,6 +9,7 @@
  */
 import { eventIterator, oc } from '@orpc/contract';
 import * as v from 'valibot';
+import { Explanation, ExplanationChoice, type ExplanationPart } from './api-explanation.ts';
 import type { Act } from './domain/annotation.ts';
 import { DEVICES } from './domain/device.ts';
 import { ERROR_CODES } from './domain/errors.ts';
@@ -295,6 +296,9 @@ export const ChangeEvent = v.object({
   kind: v.picklist(['project', 'items', 'annotations', 'queue', 'jobs', 'versions', 'hello']),
 });
 
+const ExplanationInput = v.object({ item: ItemIdShape, ...ExplanationChoice.entries });
+const ExplanationShape = v.object({ item: ItemIdShape, ...Explanation.entries });
+
 const DirEntry = v.object({
   name: v.string(),
   path: v.string(),
@@ -364,6 +368,8 @@ export const contract = {
     similar: oc
       .input(v.object({ item: ItemIdShape, count: v.optional(Count, 3) }))
       .output(v.array(v.object({ similarity: v.number(), view: ItemView }))),
+    /** What in the item speaks for a class, under a model version. */
+    explain: oc.input(ExplanationInput).output(ExplanationShape),
   },
   queue: {
     /** The next items to ask, best first; the first ones never change places under the annotator. */
@@ -457,6 +463,9 @@ export type ImportOptionsData = v.InferOutput<typeof ImportOptions>;
 export type PreviewData = v.InferOutput<typeof PreviewShape>;
 export type EncoderImportData = v.InferOutput<typeof EncoderImport>;
 export type EncoderOutputsData = v.InferOutput<typeof EncoderOutputs>;
+export type ExplanationQuestion = v.InferInput<typeof ExplanationInput>;
+export type ExplanationData = v.InferOutput<typeof ExplanationShape>;
+export type ExplanationPartData = v.InferOutput<typeof ExplanationPart>;
 export type Change = v.InferOutput<typeof ChangeEvent>;
 export type GuaranteeData = v.InferOutput<typeof GuaranteeShape>;
 export type IntervalData = v.InferOutput<typeof Interval>;

@@ -11,6 +11,8 @@ import * as v from 'valibot';
 import type {
   EncoderImportData,
   EncoderOutputsData,
+  ExplanationData,
+  ExplanationQuestion,
   GuaranteeData,
   ImportOptionsData,
   IntervalData,
@@ -152,5 +154,6 @@ export const computeContract = {
     .input(type<{ items: ItemId[] | null }>())
     .output(type<{ modelVersion: number; classes: string[]; items: { item: ItemId; probabilities: number[] }[] }>()),
   similar: oc.input(type<{ item: ItemId; count: number }>()).output(type<{ item: ItemId; similarity: number }[]>()),
+  explain: oc.input(type<ExplanationQuestion>()).output(type<ExplanationData>()),
   simulate: oc.input(type<SimulationOptions>()).output(stream<ProgressEvent | Simulated>()),
 };

@@ -66,6 +66,7 @@ const router = os.router({
   evidence: os.evidence.handler(async ({ input }) => (await learner()).evidence(input)),
   predict: os.predict.handler(async ({ input }) => (await learner()).predict(input.items)),
   similar: os.similar.handler(async ({ input }) => (await learner()).similar(input.item, input.count)),
+  explain: os.explain.handler(async ({ input, signal }) => (await learner()).explain(input, signal)),
   simulate: os.simulate.handler(({ input, signal }) =>
     reporting(async (report) => (await learner()).simulate(input, report, signal)),
   ),

@@ -106,6 +106,7 @@ export class Engine {
         get: os.items.get.handler(({ input }) => project().item(input.item)),
         list: os.items.list.handler(({ input }) => project().items(input)),
         similar: os.items.similar.handler(({ input }) => project().similar(input.item, input.count)),
+        explain: os.items.explain.handler(({ input, signal }) => project().explain(input, signal)),
       },
       queue: {
         next: os.queue.next.handler(({ input }) => project().next(input.count)),

@@ -7,7 +7,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { strategyNamed } from './acquisition/index.ts';
-import type { EncoderImportData } from './api.ts';
+import type { EncoderImportData, ExplanationData, ExplanationQuestion } from './api.ts';
 import { chooseItems, type ChoiceOptions } from './choosing.ts';
 import type {
   Chosen,
@@ -36,6 +36,7 @@ import {
   type EmbeddedItems,
 } from './embedded-items.ts';
 import { describeEncoder, inspectFile } from './encoder-import.ts';
+import { Explaining } from './explaining.ts';
 import { fitEncoder, openEncoder, type Encoder, type EncoderCard, type EncoderFile } from './inference/index.ts';
 import { intervalOf, Measuring, type Level } from './measuring.ts';
 import { absentFrom, cachedEmbeddings, EMBEDDINGS, keepIn, Space } from './space.ts';
@@ -70,12 +71,14 @@ export class Learner {
   /** By encoder: the newest, and the live version's while that is another. */
   readonly #spaces = new Map<string, Space>();
   readonly #measuring: Measuring;
+  readonly #explaining: Explaining;
   #prior: { encoder: string; embedded: number; prior: PoolPrior } | null = null;
 
   constructor(dir: string) {
     this.#reader = openReader(dir);
     this.#cache = openCache(join(dir, 'cache.sqlite'));
     this.#measuring = new Measuring(this.#reader, (encoder, seqs) => this.#vectors(encoder, seqs));
+    this.#explaining = new Explaining(this.#reader);
   }
 
   async fitEncoder(seed: number, report: Report, signal?: AbortSignal): Promise<EncoderMade> {
@@ -343,6 +346,10 @@ export class Learner {
       similarity: cosine(own, row(space.reduced, i)),
     }));
     return near.sort((a, b) => b.similarity - a.similarity || (a.item < b.item ? -1 : 1)).slice(0, count);
+  }
+
+  async explain(question: ExplanationQuestion, signal?: AbortSignal): Promise<ExplanationData> {
+    return this.#explaining.explain(question, signal);
   }
 
   async simulate(options: SimulationOptions, report: Report, signal?: AbortSignal): Promise<Simulated> {

@@ -11,6 +11,8 @@ import type {
   AnnotationInputData,
   EncoderImportData,
   EncoderOutputsData,
+  ExplanationData,
+  ExplanationQuestion,
   GuaranteeData,
   ImportOptionsData,
   IntervalData,
@@ -275,6 +277,12 @@ export class Project {
       compute.similar({ item: this.#record(id).id, count }, call),
     );
     return found.map(({ item, similarity }) => ({ similarity, view: this.item(item) }));
+  }
+
+  /** What in an item speaks for a class. Errors: `item-unknown`, `class-unknown`, `version-unknown`, `encoder-invalid`; those of reading files. */
+  async explain(question: ExplanationQuestion, signal?: AbortSignal): Promise<ExplanationData> {
+    this.#record(question.item);
+    return this.#compute.call((compute, call) => compute.explain(question, call), signal);
   }
 
   /** The open entries at the head of the queue as they are now; may be fewer while the next are being chosen. */
