@@ -466,6 +466,7 @@ export type EncoderOutputsData = v.InferOutput<typeof EncoderOutputs>;
 export type ExplanationQuestion = v.InferInput<typeof ExplanationInput>;
 export type ExplanationData = v.InferOutput<typeof ExplanationShape>;
 export type ExplanationPartData = v.InferOutput<typeof ExplanationPart>;
+export type DeviceData = v.InferOutput<typeof DeviceView>;
 export type Change = v.InferOutput<typeof ChangeEvent>;
 export type GuaranteeData = v.InferOutput<typeof GuaranteeShape>;
 export type IntervalData = v.InferOutput<typeof Interval>;

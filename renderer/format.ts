@@ -38,6 +38,11 @@ export function measurement(x: number): string {
   return number({ maximumSignificantDigits: 6 }).format(x);
 }
 
+/** How many times as much: two significant digits. */
+export function ratio(x: number): string {
+  return number({ maximumSignificantDigits: 2 }).format(x);
+}
+
 export function percent(share: number | null, digits = 0): string {
   if (share === null) return DASH;
   return number({ style: 'percent', minimumFractionDigits: digits, maximumFractionDigits: digits }).format(share);

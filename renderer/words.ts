@@ -3,7 +3,7 @@
  * errors. Every code the engine may send has a message; an unknown one is shown as it is,
  * never as nothing.
  */
-import type { AnnotationData, ItemViewData, JobData, QueueEntry, VersionData } from '../main/api.ts';
+import type { AnnotationData, DeviceData, ItemViewData, JobData, QueueEntry, VersionData } from '../main/api.ts';
 import { count, list, plain, probability } from './format.ts';
 import { m } from './paraglide/messages.js';
 import { getLocale } from './paraglide/runtime.js';
@@ -28,6 +28,8 @@ export const roleWord = (role: Role) => known(`role_${role}`, role);
 export const strategyWord = (strategy: string) => known(`strategy_${strategy}`, strategy);
 export const encoderWord = (kind: string) => known(`encoder_${kind}`, kind);
 export const versionStateWord = (state: VersionData['state']) => known(`version_state_${state}`, state);
+export const deviceWord = (device: DeviceData['device']) => known(`device_${device}`, device);
+export const deviceStateWord = (state: DeviceData['state']) => known(`device_state_${state}`, state);
 export const sourceKindWord = (kind: string) => known(`source_kind_${kind}`, kind);
 
 /** The title of a trouble, by its code. */

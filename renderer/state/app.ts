@@ -1,6 +1,7 @@
 /** The desk's parts, put together once. Views import `app`; nothing here is created twice. */
 import { createCommands } from './commands.ts';
 import { Desk } from './desk.svelte.ts';
+import { DeviceChoice } from './devices.svelte.ts';
 import { Encoders } from './encoders.svelte.ts';
 import { Evidence } from './evidence.svelte.ts';
 import { Items } from './items.svelte.ts';
@@ -21,6 +22,7 @@ const parts = {
   versions: new Versions(desk),
   items: new Items(desk),
   encoders: new Encoders(desk),
+  devices: new DeviceChoice(desk),
   wizard: new Wizard(desk),
 };
 

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { ACTS } from '../../main/domain/annotation.ts';
+import { DEVICES } from '../../main/domain/device.ts';
 import { ERROR_CODES } from '../../main/domain/errors.ts';
 import { caps, CLASS_KEYS, keyboard, SHORTCUTS } from '../../renderer/shortcuts.ts';
 import { ROLES } from '../../renderer/state/mapping.ts';
@@ -49,6 +50,8 @@ describe('Codes of the engine', () => {
     expect(unsaid('job', ['import', 'encode', 'train', 'queue', 'simulate'])).toEqual([]);
     expect(unsaid('stage', ['reading', 'fitting', 'embedding', 'training', 'choosing', 'simulating'])).toEqual([]);
     expect(unsaid('state', ['open', 'labelled', 'skipped', 'flagged', 'excluded'])).toEqual([]);
+    expect(unsaid('device', DEVICES)).toEqual([]);
+    expect(unsaid('device_state', ['ready', 'failed', 'absent', 'probing'])).toEqual([]);
     expect(unsaid('version_state', ['live', 'promoted', 'held'])).toEqual([]);
   });
 });
