@@ -13,6 +13,7 @@ import * as ort from 'onnxruntime-node';
 import { adamW, GRADIENT, type Optimizer, sgd, TARGET, type Tensors, trainingGraph } from '../main/autodiff/index.ts';
 import type { RealDevice } from '../main/domain/device.ts';
 import { openSession, type Session } from '../main/inference/index.ts';
+import { blockSize } from '../main/inference/index.ts';
 
 type Numbers = Float32Array | BigInt64Array | Int32Array | Uint8Array;
 interface Entry {
@@ -97,6 +98,7 @@ async function measure(folder: string, device: RealDevice, steps: number): Promi
     trainable,
     shapes,
     portable: device !== 'cpu',
+    block: device === 'cpu' ? await blockSize() : null,
   });
   const session = await openSession(made.model, { device });
   sessions.push(session);

@@ -14,7 +14,7 @@ const SMALL = 64 * 64;
 
 /** The output of a convolution that is one of these; else null. */
 export function asProduct(g: Graph, call: Call): Value | null {
-  if (given(call, 1).constant) return null;
+  if (given(call, 1).constant || g.block !== null) return null;
   return pointwise(g, call) ?? smallDepthwise(g, call);
 }
 

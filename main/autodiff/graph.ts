@@ -4,7 +4,8 @@
  * same value, what nobody asks for is never written. Writing gives an ordinary ONNX model.
  */
 import { assert } from '../domain/errors.ts';
-import { type Attribute, type DType, dtypeCode, GraphBuilder, type TensorData } from '../onnx/index.ts';
+import type { Attribute, DType, TensorData } from '../onnx/index.ts';
+import { ELEMENTWISE } from './blocked.ts';
 import { evaluate, makeConstant } from './fold.ts';
 import {
   axisOf,
@@ -18,6 +19,7 @@ import {
   type Value,
 } from './ir.ts';
 import { infer, type Op } from './shapes.ts';
+import { Writer } from './write.ts';
 
 /** Opset that graphs are written in: the oldest that has every operator used here. */
 export const TARGET_OPSET = 20;
@@ -27,14 +29,6 @@ type Attributes = Record<string, Attribute>;
 /** Operators that only say the shape anew. */
 const RESHAPING = new Set(['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze']);
 
-/** Operators that do the same to every element, wherever it lies. */
-const ELEMENTWISE = new Set(
-  (
-    'Abs Add And Cast Celu Clip Div Elu Equal Erf Exp Gelu Greater HardSigmoid HardSwish LeakyRelu Less Log Max Min ' +
-    'Mish Mul Neg Not Or Pow Reciprocal Relu Selu Sigmoid Sign Softplus Softsign Sqrt Sub Sum Tanh Where'
-  ).split(' '),
-);
-
 export class Graph {
   private readonly nodes: Node[] = [];
   private readonly inputs: Value[] = [];
@@ -42,6 +36,12 @@ export class Graph {
   private readonly known = new Map<string, readonly Value[]>();
   private readonly moves = new Map<string, Value | null>();
   private counter = 0;
+  /** Channels that lie together in ONNX Runtime's blocked layout on this processor; null for the plain layout. */
+  readonly block: number | null;
+
+  constructor(options: { block?: number | null } = {}) {
+    this.block = options.block ?? null;
+  }
 
   /** Declares an input, which keeps its name. */
   input(name: string, shape: readonly number[], dtype: DType = 'float32'): Value {
@@ -250,40 +250,18 @@ export class Graph {
 
   /** The graph as an ONNX model: only what its outputs need, every input declared. */
   toModel(): Uint8Array {
-    const builder = new GraphBuilder('training', { opset: TARGET_OPSET });
-    const names = new Map<Value, string>();
+    const writer = new Writer(TARGET_OPSET, this.block);
     for (const { name, value } of this.outputs)
       if (!value.from) assert(value.name !== name, 'an output to be computed', name);
-    for (const input of this.inputs) names.set(input, builder.input(input.name!, input.dtype, input.shape));
-    const nameOf = (value: Value | null): string => {
-      if (!value) return '';
-      let name = names.get(value);
-      if (name === undefined) {
-        const { data, shape, dtype } = value.constant!;
-        names.set(value, (name = builder.constant(data, shape, undefined, dtype)));
-      }
-      return name;
-    };
-    for (const node of this.live()) {
-      const attributes = written(node);
-      const inputs = node.inputs.map(nameOf);
-      builder
-        .nodeWith(node.op, inputs, attributes, node.outputs.length)
-        .forEach((name, i) => names.set(node.outputs[i], name));
-    }
-    for (const { name, value } of this.outputs) builder.output(name, value.dtype, value.shape, nameOf(value));
-    return builder.toModel();
+    for (const input of this.inputs) writer.input(input);
+    for (const node of this.live()) writer.node(node);
+    for (const { name, value } of this.outputs) writer.output(name, value);
+    return writer.toModel();
   }
 
   private value(form: Form, constant: Constant | null, from: Node | null, name: string | null): Value {
     return { id: this.counter++, shape: form.shape, dtype: form.dtype, constant, from, name };
   }
-}
-
-/** Cast carries its type by name here, by number in a file. */
-function written(node: Node): Attributes {
-  if (node.op === 'Cast') return { to: dtypeCode(node.attributes.dtype as DType) };
-  return node.attributes;
 }
 
 /** The input itself where the operator does nothing to it. */

@@ -25,6 +25,8 @@ export interface LoadOptions {
   readonly batch?: number;
   /** True for a graph that is to run elsewhere than on the processor: ONNX Runtime’s WebGPU cannot tell where a pool found its maximum. */
   readonly portable?: boolean;
+  /** Channels in a block of ONNX Runtime's fast convolutions (`blockSize`); without it they are written plainly. Processor only. */
+  readonly block?: number | null;
   /** Whether batch normalisations use the statistics of the batch, as in training; else those of the model, as in use. */
   readonly batchStatistics?: boolean;
   /** True for Dropout nodes that drop at their own rates, a number for this rate; else they do nothing, as in use. */
@@ -53,7 +55,7 @@ const OLDEST = 13;
 export function loadGraph(bytes: Uint8Array, options: LoadOptions = {}): Loaded {
   const model = readModel(bytes);
   refuseVersions(model);
-  const graph = new Graph();
+  const graph = new Graph({ block: options.block ?? null });
   const values = new Map<string, Value>();
   const inputs = new Map<string, Value>();
   const weights = new Map<string, { value: Value; initial: Float32Array }>();
@@ -167,7 +169,6 @@ function replay(
     throw unsupported(call, `belongs to “${node.domain}”, not to the standard operators`);
   }
   if (node.opType === 'Constant') return [constantNode(g, node, call)];
-  if (options.portable && call.op.endsWith('MaxPool')) return [maxPool(g, call, 1)[0]];
   if (options.batchStatistics && call.op === 'BatchNormalization') {
     const { y, mean, variance } = normaliseBatch(g, call);
     statistics.set(node.input[3], mean).set(node.input[4], variance);
@@ -179,6 +180,7 @@ function replay(
     dropout.push(...fed);
     return [y];
   }
+  if ((options.portable || g.block !== null) && call.op.endsWith('MaxPool')) return maxPool(g, call, 1);
   const rewrite = REWRITES[call.op];
   if (rewrite) return rewrite(g, call);
   return recognise(g, call) ?? g.ops(call.op, inputs, attributes, call.outputCount, label);
@@ -267,9 +269,13 @@ const REWRITES: Record<string, (g: Graph, call: Call) => readonly (Value | null)
   ),
 };
 
+/** A rectified image has its maxima where the image has them; rectified afterwards there is less to do. */
 function maxPool(g: Graph, c: Call, outputs: number): readonly Value[] {
-  const attributes = c.op === 'MaxPool' ? c.attributes : { kernel_shape: [...given(c, 0).shape.slice(2)] };
-  return g.ops('MaxPool', c.inputs, attributes, outputs, c.label);
+  const x = given(c, 0);
+  const relu = x.from?.op === 'Relu' ? x.from : null;
+  const attributes = c.op === 'MaxPool' ? c.attributes : { kernel_shape: [...x.shape.slice(2)] };
+  const [y] = g.ops('MaxPool', [relu ? relu.inputs[0] : x], attributes, outputs, c.label);
+  return [relu ? g.op('Relu', [y]) : y];
 }
 
 /** Inference: y = (x − mean) / √(var + ε) · scale + bias. Folded into the convolution before it where there is one. */

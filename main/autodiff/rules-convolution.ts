@@ -29,7 +29,7 @@ export function inputAdjoint(g: Graph, dy: Value, w: Value, c: Convolution, shap
   const space = range(d);
   // a large kernel takes longer to flip than its small map to convolve
   const heavy = c.group === 1 && sizeOf(c.kernel) > 1 && 4 * sizeOf(w.shape) >= sizeOf(dy.shape);
-  if (heavy || c.strides.some((s) => s > 1)) {
+  if (heavy || g.block !== null || c.strides.some((s) => s > 1)) {
     // what no window reached at the end is output_padding, which must be less than the stride
     const reached = c.out.map((o, i) => (o - 1) * c.strides[i] + (c.kernel[i] - 1) * c.dilations[i] + 1);
     const rest = space.map((i) => shape[i + 2] - (reached[i] - c.pads[i] - c.pads[i + d]));
@@ -105,6 +105,8 @@ function kernelAdjoint(g: Graph, x: Value, dy: Value, c: Convolution, shape: rea
     return patchKernelAdjoint(g, x, dy, c, shape);
   }
   const channels = x.shape[1];
+  const exchanged = g.block === null ? null : exchangedKernelAdjoint(g, g.block, x, dy, c, shape);
+  if (exchanged) return exchanged;
   if (channels === c.group && dy.shape[1] === c.group && c.kernel[d - 1] > 1)
     return depthwiseKernelAdjoint(g, x, dy, c, shape);
   const perGroup = channels / c.group;
@@ -134,6 +136,52 @@ function kernelAdjoint(g: Graph, x: Value, dy: Value, c: Convolution, shape: rea
   }
   const all = g.reshape(product(g.concat(columns, 1)), [out, columns.length, perGroup]);
   return g.reshape(g.transpose(all, [0, 2, 1]), shape);
+}
+
+/** So many numbers of the output's adjoint stay in a processor's second cache. */
+const STRIP = 2 ** 17;
+
+/**
+ * The kernel's adjoint as a convolution by the output's adjoint, where ONNX Runtime's blocks
+ * make that fast: with batch and channels exchanged, sums over channels are sums over images;
+ * of one channel at a time, images are channels, and are summed afterwards.
+ */
+function exchangedKernelAdjoint(
+  g: Graph,
+  block: number,
+  x: Value,
+  dy: Value,
+  c: Convolution,
+  shape: readonly number[],
+): Value | null {
+  const [n, channels, ...space] = x.shape;
+  if (space.length !== 2) return null;
+  // framed so that there are as many positions as the kernel has elements
+  const reached = c.out.map((o, i) => (o - 1) * c.strides[i] + (c.kernel[i] - 1) * c.dilations[i] + 1);
+  const rim = [0, 0, ...c.pads.slice(0, 2), 0, 0, ...reached.map((r, i) => r - space[i] - c.pads[i])];
+  const window = { kernel_shape: [...c.out], strides: [...c.dilations], dilations: [...c.strides] };
+  if (c.group === 1 && n % block === 0) {
+    const images = g.pad(g.transpose(x, [1, 0, 2, 3]), rim);
+    const [height, width] = c.out;
+    const rows = Math.max(1, Math.floor(STRIP / (width * block * Math.min(dy.shape[1], 4 * block))));
+    const strips = range(Math.ceil(height / rows)).map((i) => {
+      const [first, last] = [i * rows, Math.min(height, (i + 1) * rows)];
+      const end = (last - 1) * c.strides[0] + (c.kernel[0] - 1) * c.dilations[0] + 1;
+      const adjoint = g.transpose(g.slice(dy, [2], [first], [last]), [1, 0, 2, 3]);
+      return g.op('Conv', [g.slice(images, [2], [first * c.strides[0]], [end]), adjoint], {
+        ...window,
+        kernel_shape: [last - first, width],
+      });
+    });
+    return g.transpose(strips.length === 1 ? strips[0] : g.op('Sum', strips), [1, 0, 2, 3]);
+  }
+  if (c.group === channels && dy.shape[1] === channels && channels % block === 0) {
+    const all = n * channels;
+    const images = g.reshape(g.pad(x, rim), [1, all, ...reached]);
+    const each = g.op('Conv', [images, g.reshape(dy, [all, 1, ...c.out])], { ...window, group: all });
+    return g.reshape(g.sum(g.reshape(each, [n, channels * sizeOf(c.kernel)]), [0]), shape);
+  }
+  return null;
 }
 
 /** From this many input channels on, one product per kernel element is faster than one for all. */

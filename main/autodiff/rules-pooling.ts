@@ -18,53 +18,96 @@ const maxPool: Rule = ({ g, node, x, y, dy }) => {
   return [g.reshape(summed, x[0].shape)];
 };
 
+/**
+ * The same without indices, which are slow on a processor and not to be had elsewhere. A
+ * maximum over a window is one over its rows of one over their elements, so each axis is
+ * taken back by itself: first to the first row that has the maximum, then to its first element.
+ */
+function maxPoolByComparing(g: Graph, node: Node, x: Value, y: Value, dy: Value): Value {
+  const window = windowOf(node);
+  const d = window.kernel.length;
+  const axes = range(d).filter((i) => window.kernel[i] > 1 || window.strides[i] > 1);
+  // the pools by one axis after another, last axis first
+  const stages = [x];
+  for (const axis of axes.slice(1).toReversed()) {
+    const alone = (values: readonly number[], other: number) => values.map((v, i) => (i % d === axis ? v : other));
+    stages.unshift(
+      g.op('MaxPool', [stages[0]], {
+        kernel_shape: alone(window.kernel, 1),
+        strides: alone(window.strides, 1),
+        dilations: alone(window.dilations, 1),
+        pads: alone(window.pads, 0),
+        ceil_mode: int(node, 'ceil_mode', 0),
+      }),
+    );
+  }
+  return axes.reduce(
+    (adjoint, axis, i) => axisAdjoint(g, stages[i], i === 0 ? y : stages[i - 1], adjoint, axis, window),
+    dy,
+  );
+}
+
 /** What padding is taken for: less than anything that could be a maximum. */
 const LOWEST = -3e38;
 
-/**
- * The same without indices, which not every device gives: all elements of each window side by
- * side, the first that equals the maximum marked, and adjoints put back by the transpose of
- * a convolution that would gather them.
- */
-function maxPoolByComparing(g: Graph, node: Node, x: Value, y: Value, dy: Value): Value {
-  const { kernel, strides, dilations, pads, out } = windowOf(node);
-  const [n, channels, ...space] = x.shape;
-  const d = space.length;
-  const planes = n * channels;
-  const taps = sizeOf(kernel);
-  const reach = out.map((o, i) => (o - 1) * strides[i] + (kernel[i] - 1) * dilations[i] + 1);
-  const ends = reach.map((r, i) => Math.max(0, r - pads[i] - space[i]));
-  const rim = [0, 0, ...pads.slice(0, d), 0, 0, ...ends];
-  const padded = rim.every((p) => p === 0) ? x : g.op('Pad', [x, g.ints(rim), g.scalar(LOWEST)]);
-  const axes = range(d).map((i) => i + 2);
-  const columns = offsets(kernel).map((offset) => {
-    const starts = offset.map((o, i) => o * dilations[i]);
-    const stops = starts.map((start, i) => start + (out[i] - 1) * strides[i] + 1);
-    return g.reshape(g.slice(padded, axes, starts, stops, [...strides]), [planes, 1, ...out]);
-  });
-  const flat = [planes, 1, ...out];
-  const equal = g.op('Equal', [g.concat(columns, 1), g.reshape(y, flat)]);
-  const order = g.floats(
-    Float32Array.from({ length: taps }, (_, i) => taps - i),
-    [taps, ...out.map(() => 1)],
+/** The adjoint of a maximum pool by one axis: each element of the window in turn takes what is left where it is the maximum. */
+function axisAdjoint(g: Graph, x: Value, y: Value, dy: Value, axis: number, window: Window): Value {
+  const [kernel, stride, dilation, begin, out] = [
+    window.kernel,
+    window.strides,
+    window.dilations,
+    window.pads,
+    window.out,
+  ].map((values) => values[axis]);
+  const size = x.shape[axis + 2];
+  const [rows, maxima, adjoints] = [x, y, dy].map((v) => alongAxis(g, v, axis));
+  const [outer, , inner] = rows.shape;
+  // strides side by side: element k of window o is number (k % stride) of stride o + k / stride
+  const strides = Math.max(out + Math.floor(((kernel - 1) * dilation) / stride), Math.ceil((begin + size) / stride));
+  const rim = [0, begin, 0, 0, strides * stride - size - begin, 0];
+  const framed = rim.every((p) => p === 0) ? rows : g.op('Pad', [rows, g.ints(rim), g.scalar(LOWEST)]);
+  const frame = g.reshape(framed, [outer, strides, stride, inner]);
+  const phases: Value[][] = range(stride).map(() => []);
+  let left = adjoints;
+  for (const k of range(kernel)) {
+    const [first, phase] = [Math.floor((k * dilation) / stride), (k * dilation) % stride];
+    const element = g.slice(frame, [1, 2], [first, phase], [first + out, phase + 1]);
+    // it must have been the last if it was none before
+    const won = g.op('Equal', [g.reshape(element, [outer, out, inner]), maxima]);
+    const taken = k === kernel - 1 ? left : g.mul(left, g.cast(won, 'float32'));
+    if (k < kernel - 1) left = g.minus(left, taken);
+    phases[phase].push(g.pad(taken, [0, first, 0, 0, strides - out - first, 0]));
+  }
+  const none = g.expand(g.scalar(0), [outer, strides, inner]);
+  const parts = phases.map((taps) =>
+    g.reshape(taps.length === 0 ? none : g.op('Sum', taps), [outer, strides, 1, inner]),
   );
-  const rank = g.where(equal, order, 0);
-  const first = g.op('Equal', [rank, g.op('ReduceMax', [rank, g.ints([1])], { keepdims: 1 })]);
-  const units = new Float32Array(taps * taps);
-  for (let i = 0; i < taps; i++) units[i * taps + i] = 1;
-  const put = g.op('ConvTranspose', [g.where(first, g.reshape(dy, flat), 0), g.floats(units, [taps, 1, ...kernel])], {
-    kernel_shape: [...kernel],
-    strides: [...strides],
-    dilations: [...dilations],
-  });
-  const kept = g.slice(
-    put,
-    axes,
-    pads.slice(0, d),
-    space.map((size, i) => pads[i] + size),
-  );
-  const rest = space.map((size, i) => size - kept.shape[i + 2]);
-  return g.reshape(g.pad(kept, [...range(d + 2).map(() => 0), 0, 0, ...rest]), x.shape);
+  const whole = g.reshape(g.concat(parts, 2), [outer, strides * stride, inner]);
+  return fromAxis(g, g.slice(whole, [1], [begin], [begin + size]), x.shape);
+}
+
+/** How blocks lie in memory (see blocked.ts): of all that runs along an axis, as much as possible together. */
+function blocked(g: Graph, shape: readonly number[]): number {
+  return g.block !== null && shape.length === 4 && shape[1] % g.block === 0 ? g.block : 1;
+}
+
+/** [what is outside, the axis, what is inside]. */
+function alongAxis(g: Graph, v: Value, axis: number): Value {
+  const [n, channels, ...space] = v.shape;
+  const b = blocked(g, v.shape);
+  const apart = b === 1 ? v : g.transpose(g.reshape(v, [n, channels / b, b, ...space]), [0, 1, 3, 4, 2]);
+  return g.reshape(apart, [
+    (n * channels * sizeOf(space.slice(0, axis))) / b,
+    space[axis],
+    b * sizeOf(space.slice(axis + 1)),
+  ]);
+}
+
+function fromAxis(g: Graph, v: Value, shape: readonly number[]): Value {
+  const [n, channels, ...space] = shape;
+  const b = blocked(g, shape);
+  if (b === 1) return g.reshape(v, shape);
+  return g.reshape(g.transpose(g.reshape(v, [n, channels / b, ...space, b]), [0, 1, 4, 2, 3]), shape);
 }
 
 /** Every input's share of each mean it was part of. */

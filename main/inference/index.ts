@@ -2,6 +2,7 @@
  * Everything that runs models: encoders made from the pool or imported, and any model
  * version that takes an encoder's tensors. Runs block the thread: use it in compute.
  */
+export { blockSize } from './block-size.ts';
 export {
   fitEncoder,
   openEncoder,

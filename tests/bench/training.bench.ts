@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import * as ort from 'onnxruntime-node';
 import { adamW, GRADIENT, TARGET, type Tensors, trainingGraph } from '../../main/autodiff/index.ts';
 import { createRng } from '../../main/domain/rng.ts';
+import { blockSize } from '../../main/inference/index.ts';
 
 const BATCH = 16;
 const GOAL = 1.5;
@@ -59,6 +60,7 @@ async function measure(name: string, repeats: number, threads: number): Promise<
   const made = trainingGraph(bytes, {
     loss: { kind: 'cross-entropy' },
     trainable,
+    block: await blockSize(),
     shapes: Object.fromEntries(inputs.map((entry) => [entry.name, entry.shape])),
   });
   const options: ort.InferenceSession.SessionOptions = {
