@@ -20,6 +20,7 @@ import {
   withProject,
   type Command,
 } from './command.ts';
+import { explain } from './explain.ts';
 
 export const commands: Record<string, Command> = {
   new: {
@@ -125,15 +126,18 @@ export const commands: Record<string, Command> = {
       }),
   },
   train: {
-    does: 'trains on the labels and makes a model version',
+    does: 'trains on the labels and makes a model version; with --fine-tune also networks, in minutes',
     positionals: ['DIR'],
-    options: { device: DEVICES.join('|') },
+    options: { 'fine-tune': 'flag', flip: 'flag', device: DEVICES.join('|') },
     run: (context) =>
       withProject(context.positionals[0], context, async (project) => {
-        // refused here, before any work; heads are fitted on the processor whatever is chosen
-        if (context.values.device !== undefined)
-          await project.devices.resolve(choice(context, 'device', DEVICES, 'auto'));
-        const result = outcome(await project.train().finished) as { version: number };
+        const device = context.values.device === undefined ? undefined : choice(context, 'device', DEVICES, 'auto');
+        // Refused here, before any work; heads are fitted on the processor whatever is chosen.
+        if (device) await project.devices.resolve(device);
+        const job = context.values['fine-tune']
+          ? project.tune({ device, flip: context.values.flip === true })
+          : project.train();
+        const result = outcome(await job.finished) as { version: number };
         const version = project.versions().find((entry) => entry.version === result.version);
         const audit = version?.audit;
         return {
@@ -157,6 +161,7 @@ export const commands: Record<string, Command> = {
         return { json: predictions, text: text_.join('\n') };
       }),
   },
+  explain,
   status: {
     does: 'shows counts, live version, audit accuracy, settled and uncertain items',
     positionals: ['DIR'],

@@ -108,18 +108,18 @@ export const QueueEntryView = v.object({
 
 export const JobView = v.object({
   id: v.string(),
-  kind: v.picklist(['import', 'encode', 'train', 'queue', 'simulate']),
+  kind: v.picklist(['import', 'encode', 'train', 'queue', 'simulate', 'tune']),
   state: v.picklist(['queued', 'running', 'done', 'failed', 'cancelled']),
   /** In [0, 1], or null where the end is not known. */
   progress: v.nullable(v.number()),
-  /** What it is at, as a code the desk puts into words: reading, fitting, embedding, training, choosing, simulating. */
+  /** What it is at, as a code the desk puts into words: reading, fitting, embedding, training, choosing, simulating, tuning, paused. */
   stage: v.nullable(v.string()),
   done: v.nullable(v.number()),
   total: v.nullable(v.number()),
   createdAt: v.number(),
   endedAt: v.nullable(v.number()),
   error: v.nullable(ErrorShapeSchema),
-  /** By kind; for an import {added, duplicates, problems, oracle}; for a run {version, promoted}. */
+  /** By kind; for an import {added, duplicates, problems, oracle}; for a run {version, promoted}; for a fine-tuning run also {audit, notices: [{code, …}]}. */
   result: v.nullable(v.record(v.string(), v.any())),
 });
 
@@ -132,6 +132,17 @@ export const GuaranteeShape = v.object({
   bound: v.nullable(v.number()),
   auditSize: Count,
   needed: v.nullable(Count),
+});
+
+/** When fine-tuning begins by itself, and what it may do. */
+export const TuningSettingsShape = v.object({
+  /** Whether it begins after so many minutes without an act. */
+  automatic: v.boolean(),
+  idleMinutes: v.pipe(v.number(), v.minValue(0), v.maxValue(24 * 60)),
+  /** Whether it begins when the last window closes. */
+  onClose: v.boolean(),
+  /** Whether a mirrored image is as good as the image. */
+  flip: v.boolean(),
 });
 
 export const StatusShape = v.object({
@@ -171,6 +182,13 @@ export const StatusShape = v.object({
   deviceChoice: DeviceShape,
   /** Training steps of that device in a second over those of the processor, as measured in its trial. */
   deviceSpeed: v.number(),
+  tuning: v.object({
+    ...TuningSettingsShape.entries,
+    /** Labels until a run is worth it; 0 where it is. */
+    labelsNeeded: Count,
+    /** The run that is on stands still. */
+    paused: v.boolean(),
+  }),
   jobs: v.array(JobView),
 });
 
@@ -183,6 +201,19 @@ export const DeviceView = v.object({
   reason: v.nullable(v.string()),
   /** Models run there now. */
   chosen: v.boolean(),
+});
+
+export const EncoderView = v.object({
+  version: Count,
+  kind: v.string(),
+  dims: Count,
+  fittedOn: Count,
+  live: v.boolean(),
+  createdAt: v.number(),
+  /** Part of it was made elsewhere. */
+  imported: v.boolean(),
+  /** Networks of a fine-tuning run are part of it. */
+  tuned: v.boolean(),
 });
 
 export const VersionView = v.object({
@@ -393,6 +424,11 @@ export const contract = {
   },
   training: {
     start: oc.output(v.object({ job: v.string() })),
+    /** Fine-tunes networks on what is labelled: minutes, in the background. */
+    tune: oc.output(v.object({ job: v.string() })),
+    /** Holds the fine-tuning run still, or lets it go on. */
+    pause: oc.input(v.object({ paused: v.boolean() })).output(StatusShape),
+    settings: oc.input(v.partial(TuningSettingsShape)).output(StatusShape),
   },
   evidence: {
     /** One point per model version, by labels. */
@@ -423,19 +459,7 @@ export const contract = {
     import: oc.input(EncoderImport).output(v.object({ job: v.string() })),
     /** Goes back to the encoders made from the pool. */
     useOwn: oc.output(v.object({ job: v.string() })),
-    list: oc.output(
-      v.array(
-        v.object({
-          version: Count,
-          kind: v.string(),
-          dims: Count,
-          fittedOn: Count,
-          live: v.boolean(),
-          createdAt: v.number(),
-          imported: v.boolean(),
-        }),
-      ),
-    ),
+    list: oc.output(v.array(EncoderView)),
   },
   devices: {
     /** Answers at once; what was never tried is tried from then on, and a change event tells when it was. */
@@ -456,6 +480,7 @@ export type QueueEntry = v.InferOutput<typeof QueueEntryView>;
 export type ItemViewData = v.InferOutput<typeof ItemView>;
 export type PartViewData = v.InferOutput<typeof PartView>;
 export type JobData = v.InferOutput<typeof JobView>;
+export type EncoderData = v.InferOutput<typeof EncoderView>;
 export type VersionData = v.InferOutput<typeof VersionView>;
 export type AnnotationData = v.InferOutput<typeof AnnotationView>;
 export type AnnotationInputData = v.InferInput<typeof AnnotationInput>;

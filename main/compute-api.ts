@@ -6,6 +6,7 @@
  *
  * Both ends are this project's own code at the same version, so shapes are types only.
  */
+import { join } from 'node:path';
 import { eventIterator, oc, type } from '@orpc/contract';
 import * as v from 'valibot';
 import type {
@@ -18,6 +19,7 @@ import type {
   IntervalData,
   PreviewData,
 } from './api.ts';
+import type { RealDevice } from './domain/device.ts';
 import type { Candidate, ImportProblem, ItemId } from './domain/item.ts';
 import type { EncoderCard } from './inference/index.ts';
 import type { Snapshot, VersionCard } from './training/index.ts';
@@ -52,6 +54,24 @@ export interface EncoderEntry {
   items: number;
   /** Whether part of it was made elsewhere. */
   imported: boolean;
+  /** Networks that a fine-tuning run added. */
+  tuned?: TunedPart;
+  /** It came out of a run that was not good enough: kept for the record, not for new work. */
+  held?: boolean;
+}
+
+/** What a fine-tuning run added to an encoder. */
+export interface TunedPart {
+  /** Blob of the joined networks. */
+  block: string;
+  kind: 'image' | 'terms' | 'adapters';
+  /** The encoder's part that they look at. */
+  place: number;
+  members: number;
+  classes: string[];
+  labels: number;
+  /** Blob of a JSON object: which network was trained without an item, by the item's id. */
+  folds: string;
 }
 
 export interface EncoderMade extends BlobWritten {
@@ -104,6 +124,42 @@ export interface Chosen {
   seed: number;
 }
 
+export interface TuneOptions {
+  /** The job's id: names the checkpoint. */
+  run: string;
+  seed: number;
+  device?: RealDevice;
+  threads?: number;
+  /** Whether a mirrored image is as good as the image. */
+  flip?: boolean;
+  /** Passes over the items; default: the plan's. */
+  epochs?: number;
+  /** How long at most between two checkpoints. */
+  checkpointAfterMs?: number;
+}
+
+/** Something that the person should know of a run: {code: 'batch-halved', batch}, {code: 'device-lost', device}. */
+export interface NoticeEvent {
+  kind: 'notice';
+  code: string;
+  [key: string]: unknown;
+}
+
+export interface Tuned {
+  kind: 'tuned';
+  encoder: BlobWritten & { entry: EncoderEntry };
+  /** The version on it. */
+  trained: Omit<Trained, 'kind'>;
+  /** What the run was begun with. */
+  snapshot: { seed: number };
+  plan: unknown;
+}
+
+/** Where a run keeps its checkpoint. */
+export function runFile(dir: string, run: string): string {
+  return join(dir, 'runs', `${run}.checkpoint`);
+}
+
 /** The level at which items count as settled unless another is asked for. */
 export const SETTLED = { alpha: 0.05, delta: 0.1 };
 
@@ -132,6 +188,8 @@ export interface Simulated {
 }
 
 const stream = <T>() => eventIterator(v.custom<T>(() => true));
+/** Progress and notices, and at last the result. */
+const working = <T>() => stream<ProgressEvent | NoticeEvent | T>();
 
 export const computeContract = {
   /** Answers when the process is up. */
@@ -142,18 +200,22 @@ export const computeContract = {
   /** Writes a blob as well. */
   takeEncoder: oc.input(type<EncoderImportData>()).output(type<EncoderTaken>()),
   /** Fits an encoder on the pool. */
-  fitEncoder: oc.input(type<{ seed: number }>()).output(stream<ProgressEvent | EncoderMade>()),
+  fitEncoder: oc.input(type<{ seed: number }>()).output(working<EncoderMade>()),
   /** Embeds what is not embedded yet with the live encoder. */
-  embed: oc.output(stream<ProgressEvent | Prepared>()),
-  train: oc.input(type<{ seed: number }>()).output(stream<ProgressEvent | Trained>()),
+  embed: oc.output(working<Prepared>()),
+  train: oc.input(type<{ seed: number }>()).output(working<Trained>()),
+  /** Fine-tunes on the labelled items; goes on from the run's checkpoint where there is one. */
+  tune: oc.input(type<TuneOptions>()).output(working<Tuned>()),
+  /** Holds a fine-tuning run still between two steps, or lets it go on. */
+  pauseTuning: oc.input(type<{ paused: boolean }>()).output(type<void>()),
   choose: oc
     .input(type<{ count: number; auditCount: number; strategy: string; seed: number; keep: ItemId[] }>())
-    .output(stream<ProgressEvent | Chosen>()),
+    .output(working<Chosen>()),
   evidence: oc.input(type<{ alpha: number; delta: number }>()).output(type<Evidence>()),
   predict: oc
     .input(type<{ items: ItemId[] | null }>())
     .output(type<{ modelVersion: number; classes: string[]; items: { item: ItemId; probabilities: number[] }[] }>()),
   similar: oc.input(type<{ item: ItemId; count: number }>()).output(type<{ item: ItemId; similarity: number }[]>()),
   explain: oc.input(type<ExplanationQuestion>()).output(type<ExplanationData>()),
-  simulate: oc.input(type<SimulationOptions>()).output(stream<ProgressEvent | Simulated>()),
+  simulate: oc.input(type<SimulationOptions>()).output(working<Simulated>()),
 };

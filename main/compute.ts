@@ -5,15 +5,17 @@
  */
 import { implement } from '@orpc/server';
 import { RPCHandler } from '@orpc/server/message-port';
-import { computeContract, type ProgressEvent } from './compute-api.ts';
+import { computeContract, type NoticeEvent, type ProgressEvent } from './compute-api.ts';
 import { EngineError } from './domain/errors.ts';
 import { preview, readSources } from './ingest/index.ts';
 import { describeEncoder, inspectFile } from './encoder-import.ts';
 import type { Learner, Report } from './learner.ts';
 import { parentPort, sendErrorsWhole } from './rpc.ts';
+import { Pause } from './pause.ts';
 import { partView } from './views.ts';
 
 const dir = process.argv[2] ?? '';
+const pause = new Pause();
 let opened: Promise<Learner> | null = null;
 
 /** Loaded and opened when first needed: reading files needs neither models nor the project. */
@@ -60,6 +62,10 @@ const router = os.router({
   train: os.train.handler(({ input, signal }) =>
     reporting(async (report) => (await learner()).train(input.seed, report, signal)),
   ),
+  tune: os.tune.handler(({ input, signal }) =>
+    reporting(async (report, tell) => (await learner()).tune(input, pause, report, tell, signal)),
+  ),
+  pauseTuning: os.pauseTuning.handler(({ input }) => pause.set(input.paused)),
   choose: os.choose.handler(({ input, signal }) =>
     reporting(async (report) => (await learner()).choose(input, report, signal)),
   ),
@@ -72,21 +78,31 @@ const router = os.router({
   ),
 });
 
-/** Work that reports as it goes → a stream of its latest report, whenever the reader is ready, and at last the result. */
-async function* reporting<T>(work: (report: Report) => Promise<T>): AsyncGenerator<ProgressEvent | T> {
+/** Work that reports as it goes → a stream of its latest report and every notice, whenever the reader is ready, and at last the result. */
+async function* reporting<T>(
+  work: (report: Report, tell: (notice: NoticeEvent) => void) => Promise<T>,
+): AsyncGenerator<ProgressEvent | NoticeEvent | T> {
   let latest: ProgressEvent | null = null;
+  const notices: NoticeEvent[] = [];
   let wake = () => {};
   let done = false;
-  const result = work((stage, at, total) => {
+  const report: Report = (stage, at, total) => {
     latest = { kind: 'progress', stage, done: at, total };
     wake();
-  }).finally(() => {
+  };
+  const tell = (notice: NoticeEvent) => {
+    notices.push(notice);
+    wake();
+  };
+  const result = work(report, tell).finally(() => {
     done = true;
     wake();
   });
   result.catch(() => undefined);
   for (;;) {
-    if (latest !== null) {
+    const notice = notices.shift();
+    if (notice) yield notice;
+    else if (latest !== null) {
       const event: ProgressEvent = latest;
       latest = null;
       yield event;

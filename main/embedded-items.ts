@@ -33,6 +33,6 @@ export function rowsIn(items: EmbeddedItems, role: number, state: number): numbe
 }
 
 /** The named rows as training and measuring want them; components are never split. */
-export function labelledItems({ rows }: EmbeddedItems, indices: readonly number[]): LabelledItem[] {
+export function labelledItems({ rows }: { rows: PoolRows }, indices: readonly number[]): LabelledItem[] {
   return indices.map((i) => ({ id: rows.id[i], classes: rows.classes[i] ?? [], group: String(rows.component[i]) }));
 }

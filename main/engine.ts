@@ -130,6 +130,9 @@ export class Engine {
       },
       training: {
         start: os.training.start.handler(() => ({ job: project().train().id })),
+        tune: os.training.tune.handler(() => ({ job: project().tune({ flip: project().status().tuning.flip }).id })),
+        pause: os.training.pause.handler(({ input }) => project().pauseTuning(input.paused)),
+        settings: os.training.settings.handler(({ input }) => project().setTuning(input)),
       },
       evidence: {
         curve: os.evidence.curve.handler(() => project().curve()),

@@ -17,9 +17,13 @@ import type {
   Evidence,
   ImportedEncoders,
   Prepared,
+  NoticeEvent,
   Simulated,
   SimulationOptions,
   Trained,
+  Tuned,
+  TunedPart,
+  TuneOptions,
 } from './compute-api.ts';
 import { EngineError } from './domain/errors.ts';
 import type { ItemId, Part } from './domain/item.ts';
@@ -39,6 +43,7 @@ import { describeEncoder, inspectFile } from './encoder-import.ts';
 import { Explaining } from './explaining.ts';
 import { fitEncoder, openEncoder, type Encoder, type EncoderCard, type EncoderFile } from './inference/index.ts';
 import { intervalOf, Measuring, type Level } from './measuring.ts';
+import type { Pause } from './pause.ts';
 import { absentFrom, cachedEmbeddings, EMBEDDINGS, keepIn, Space } from './space.ts';
 import {
   openCache,
@@ -56,18 +61,26 @@ import {
   type PoolPrior,
   type VersionCard,
 } from './training/index.ts';
+import { tune } from './tuner.ts';
+import { extendedEncoder } from './tuning/index.ts';
 
 export type Report = (stage: string, done: number | null, total: number | null) => void;
 
 /** Items embedded between two reports, and between two writes of the cache. */
 const EMBED_CHUNK = 32;
+/** Encoders that are open at once: the newest, and that of the version in use. */
+const OPEN_ENCODERS = 2;
 /** Items whose parts are in memory at once while an encoder is fitted. */
 const READ_CHUNK = 256;
 
 export class Learner {
+  readonly #dir: string;
   readonly #reader: ProjectReader;
   readonly #cache: Cache;
-  #encoder: { sha256: string; encoder: Encoder } | null = null;
+  /** By blob, the one used last at the end. */
+  readonly #encoders = new Map<string, Encoder>();
+  /** By blob: see `TunedPart`. */
+  readonly #folds = new Map<string, Record<ItemId, number>>();
   /** By encoder: the newest, and the live version's while that is another. */
   readonly #spaces = new Map<string, Space>();
   readonly #measuring: Measuring;
@@ -75,6 +88,7 @@ export class Learner {
   #prior: { encoder: string; embedded: number; prior: PoolPrior } | null = null;
 
   constructor(dir: string) {
+    this.#dir = dir;
     this.#reader = openReader(dir);
     this.#cache = openCache(join(dir, 'cache.sqlite'));
     this.#measuring = new Measuring(this.#reader, (encoder, seqs) => this.#vectors(encoder, seqs));
@@ -85,19 +99,33 @@ export class Learner {
     const rows = this.#reader.items.poolRows();
     const imported = this.#importedEncoders();
     report('fitting', 0, null);
-    const { model, card } = await fitEncoder(this.#parts(rows), {
+    const fitted = await fitEncoder(this.#parts(rows), {
       seed,
       imported,
       signal,
       onProgress: ({ fraction }) => report('fitting', Math.round(100 * fraction), 100),
     });
+    const { model, card, tuned } = this.#withTuned(fitted);
     const sha256 = this.#reader.blobs.put(model);
     return {
       kind: 'encoder',
       sha256,
       sizeBytes: model.length,
-      entry: { card, items: rows.count, imported: Object.keys(imported).length > 0 },
+      entry: { card, items: rows.count, imported: Object.keys(imported).length > 0, ...(tuned && { tuned }) },
     };
+  }
+
+  /** The networks of the encoder before, where they take what the new one takes. Those on a text's terms know the old vocabulary only. */
+  #withTuned(fitted: EncoderFile): EncoderFile & { tuned?: TunedPart } {
+    const before = this.#reader.versions.newestEncoder()?.card as EncoderEntry | undefined;
+    const tuned = before?.tuned;
+    if (!tuned || tuned.kind === 'terms') return fitted;
+    const wanted = JSON.stringify(before.card.parts[tuned.place]);
+    const place = fitted.card.parts.findIndex((part) => JSON.stringify(part) === wanted);
+    if (place < 0) return fitted;
+    const told = { classCount: tuned.classes.length, members: tuned.members, place };
+    const extended = extendedEncoder(fitted, this.#reader.blobs.read(tuned.block), told);
+    return { ...extended, tuned: { ...tuned, place } };
   }
 
   #importedEncoders(): Partial<Record<'image' | 'text', EncoderFile>> {
@@ -157,7 +185,11 @@ export class Learner {
       report('embedding', rows.count - absent.length + start, rows.count);
       const chunk = absent.slice(start, start + EMBED_CHUNK);
       const parts = this.#reader.items.partsOf(chunk.map((i) => rows.seq[i]));
-      const { embedding, reduced, problems } = await encoder.embed(parts, { signal });
+      const heldOut = this.#heldOut(
+        record,
+        chunk.map((i) => rows.id[i]),
+      );
+      const { embedding, reduced, problems } = await encoder.embed(parts, { signal, heldOut });
       const failed = new Set(problems.map(({ index }) => index));
       for (const { index, error } of problems) {
         missing.push({ item: rows.id[chunk[index]], code: error.code, message: error.message });
@@ -188,12 +220,27 @@ export class Learner {
     return own ?? this.#newest();
   }
 
-  async #opened({ blob, card }: EncoderRecord): Promise<Encoder> {
-    if (this.#encoder?.sha256 !== blob) {
-      const encoder = await openEncoder(this.#reader.blobs.read(blob), (card as EncoderEntry).card);
-      this.#encoder = { sha256: blob, encoder };
+  async #opened({ blob, card }: { blob: string; card: unknown }): Promise<Encoder> {
+    const encoder =
+      this.#encoders.get(blob) ?? (await openEncoder(this.#reader.blobs.read(blob), (card as EncoderEntry).card));
+    this.#encoders.delete(blob);
+    this.#encoders.set(blob, encoder);
+    // What somebody may still be using is left to the garbage collector.
+    const [oldest] = this.#encoders.keys();
+    if (this.#encoders.size > OPEN_ENCODERS) this.#encoders.delete(oldest);
+    return encoder;
+  }
+
+  /** Which network of a fine-tuned encoder was trained without an item; null where none was trained with it. */
+  #heldOut({ card }: { card: unknown }, ids: readonly ItemId[]): (number | null)[] | undefined {
+    const { tuned } = card as EncoderEntry;
+    if (!tuned) return undefined;
+    let folds = this.#folds.get(tuned.folds);
+    if (!folds) {
+      folds = JSON.parse(this.#reader.blobs.read(tuned.folds).toString()) as Record<ItemId, number>;
+      this.#folds.set(tuned.folds, folds);
     }
-    return this.#encoder.encoder;
+    return ids.map((id) => folds[id] ?? null);
   }
 
   /** The embedded pool with a row for each item there is. */
@@ -210,18 +257,18 @@ export class Learner {
   /** Embeddings of a few items under any encoder, made where the cache has none; null where an item cannot be read. */
   async #vectors(sha256: string, seqs: readonly number[]): Promise<Matrix | null> {
     const record = this.#reader.versions.encoders().find(({ blob }) => blob === sha256);
-    if (!record) return null;
+    return record ? this.#vectorsUnder(record, seqs) : null;
+  }
+
+  async #vectorsUnder(record: { blob: string; card: unknown }, seqs: readonly number[]): Promise<Matrix | null> {
     const { card } = record.card as EncoderEntry;
     const absent = absentFrom(this.#cache, card, seqs);
     if (absent.length > 0) {
-      const encoder = await openEncoder(this.#reader.blobs.read(sha256), card);
-      try {
-        const { embedding, reduced, problems } = await encoder.embed(this.#reader.items.partsOf(absent));
-        if (problems.length > 0) return null;
-        keepIn(this.#cache, card, absent, embedding, reduced);
-      } finally {
-        await encoder.close();
-      }
+      const encoder = await this.#opened(record);
+      const heldOut = this.#heldOut(record, this.#reader.items.idsOf(absent));
+      const { embedding, reduced, problems } = await encoder.embed(this.#reader.items.partsOf(absent), { heldOut });
+      if (problems.length > 0) return null;
+      keepIn(this.#cache, card, absent, embedding, reduced);
     }
     return cachedEmbeddings(this.#cache, card, seqs);
   }
@@ -282,6 +329,26 @@ export class Learner {
       audit: intervalOf(card.audit?.accuracy, auditing.length),
       decision: { ...decision },
     };
+  }
+
+  /** Fine-tunes networks on the labelled items and tries a version on the encoder that they extend. */
+  async tune(
+    options: TuneOptions,
+    pause: Pause,
+    report: Report,
+    tell: (notice: NoticeEvent) => void,
+    signal?: AbortSignal,
+  ): Promise<Tuned> {
+    const base = this.#newest();
+    const parts = {
+      reader: this.#reader,
+      dir: this.#dir,
+      base,
+      opened: await this.#opened(base),
+      vectors: (record: { blob: string; card: unknown }, seqs: readonly number[]) => this.#vectorsUnder(record, seqs),
+      measuring: this.#measuring,
+    };
+    return tune(parts, options, pause, report, tell, signal);
   }
 
   async choose(options: ChoiceOptions, report: Report, signal?: AbortSignal): Promise<Chosen> {

@@ -140,7 +140,7 @@ export class Loop {
   /** Something to label from the first second on: a random draw, until the pool has been looked at. Roles are drawn at random already, so the audit set keeps its share. */
   #askAtRandom(items: number): void {
     const { store, changed } = this.#parts;
-    const seed = this.#seed(`at random ${store.annotations.head().sequence}`);
+    const seed = this.seed(`at random ${store.annotations.head().sequence}`);
     const drafts = drawnAtRandom(store.items, items, BATCH, seed);
     store.queue.replace(drafts, { keepFirst: 0 });
     changed('queue');
@@ -241,7 +241,7 @@ export class Loop {
 
   async #fitEncoder(control: JobControl): Promise<void> {
     const { store, changed } = this.#parts;
-    const seed = this.#seed('encoder');
+    const seed = this.seed('encoder');
     const made = await this.#stream<EncoderMade>(control, 'encoder', (compute, call) =>
       compute.fitEncoder({ seed }, call),
     );
@@ -256,7 +256,7 @@ export class Loop {
       const { store, changed } = this.#parts;
       await this.#ensureEncoded(control);
       const { sequence } = store.annotations.head();
-      const seed = this.#seed(`train ${sequence}`);
+      const seed = this.seed(`train ${sequence}`);
       const trained = await this.#stream<Trained>(control, 'trained', (compute, call) => compute.train({ seed }, call));
       control.signal.throwIfAborted();
       const encoder = store.versions.newestEncoder();
@@ -329,7 +329,7 @@ export class Loop {
     const { store, changed } = this.#parts;
     const chosenFrom = this.#choosable();
     const head = store.queue.next(FROZEN_HEAD);
-    const seed = this.#seed(`choose ${store.annotations.head().sequence}`);
+    const seed = this.seed(`choose ${store.annotations.head().sequence}`);
     const chosen = await this.#stream<Chosen>(control, 'chosen', (compute, call) =>
       compute.choose(
         { count, auditCount: count, strategy: 'default', seed, keep: head.map((entry) => entry.item) },
@@ -348,6 +348,25 @@ export class Loop {
         : store.queue.replace([...stays, ...drafts], { keepFirst: 0 });
     changed('queue');
     return open;
+  }
+
+  /** What a fine-tuning run needs first: an encoder at least; where nobody else embeds, all of it. */
+  async prepare(control: JobControl): Promise<void> {
+    if (this.#parts.automatic && this.#parts.store.versions.newestEncoder() !== null) return;
+    await this.#ensureEncoded(control);
+  }
+
+  /** Another encoder is for new work now: everything is embedded with it. */
+  encoderChanged(): void {
+    this.#embeddedItems = -1;
+    this.#parts.changed('project');
+    this.advance();
+    void this.refreshEvidence().catch(() => undefined);
+  }
+
+  /** A seed of the project for work of this name. */
+  seed(name: string): number {
+    return createRng(this.#parts.store.facts.seed).derive(name).seed;
   }
 
   /** Whether every item is embedded. */
@@ -445,9 +464,5 @@ export class Loop {
         if (!died || left <= 1 || this.#closed) throw error;
       }
     }
-  }
-
-  #seed(name: string): number {
-    return createRng(this.#parts.store.facts.seed).derive(name).seed;
   }
 }

@@ -7,9 +7,18 @@ import { findGuarantee } from './acquisition/index.ts';
 import type { GuaranteeData, IntervalData } from './api.ts';
 import { SETTLED, type Evidence } from './compute-api.ts';
 import { takeRows, type Matrix } from './domain/matrix.ts';
+import type { LabelSchema } from './domain/schema.ts';
 import { AUDIT, LABELLED, labelledItems, OPEN, POOL, rowsIn, type EmbeddedItems } from './embedded-items.ts';
 import type { ProjectReader, VersionRecord } from './store/index.ts';
-import { measure, predictPool, readHead, suggestions, type Head, type VersionCard } from './training/index.ts';
+import {
+  measure,
+  predictPool,
+  readHead,
+  suggestions,
+  type Head,
+  type LabelledItem,
+  type VersionCard,
+} from './training/index.ts';
 
 export interface Level {
   alpha: number;
@@ -48,15 +57,25 @@ export class Measuring {
 
   /** A version on labelled audit items; null where they cannot be embedded under its encoder. */
   async onAudit(version: VersionRecord, items: EmbeddedItems, auditing: readonly number[]) {
-    const card = version.card as VersionCard;
-    const { sha256 } = card.encoder;
     const { rows, space, schema } = items;
-    const seqs = auditing.map((i) => rows.seq[i]);
-    const embedding =
-      space.encoder === sha256 ? takeRows(space.embedding, auditing) : await this.#vectors(sha256, seqs);
+    const isNear = space.encoder === (version.card as VersionCard).encoder.sha256;
+    const cached = isNear ? takeRows(space.embedding, auditing) : null;
+    const labelled = labelledItems(items, auditing);
+    return this.ofItems(version, { items: labelled, seqs: auditing.map((i) => rows.seq[i]) }, schema, cached);
+  }
+
+  /** A version on labelled items, of which the embeddings under its encoder may be at hand; null where they cannot be had. */
+  async ofItems(
+    version: VersionRecord,
+    { items, seqs }: { items: readonly LabelledItem[]; seqs: readonly number[] },
+    schema: LabelSchema,
+    atHand: Matrix | null = null,
+  ) {
+    const card = version.card as VersionCard;
+    const embedding = atHand ?? (await this.#vectors(card.encoder.sha256, seqs));
     if (!embedding) return null;
     const classes = widened(card.classes, schema.classes);
-    return measure(this.#head(version), { items: labelledItems(items, auditing), embedding }, { ...schema, classes });
+    return measure(this.#head(version), { items, embedding }, { ...schema, classes });
   }
 
   /** Calibrated probabilities of every item under the live version; null where there is none, or none for this encoder. */

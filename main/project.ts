@@ -9,6 +9,7 @@ import { strategyNamed } from './acquisition/index.ts';
 import type {
   AnnotationData,
   AnnotationInputData,
+  EncoderData,
   EncoderImportData,
   EncoderOutputsData,
   ExplanationData,
@@ -30,7 +31,6 @@ import { Devices } from './devices.ts';
 import { EngineError } from './domain/errors.ts';
 import type { ItemId } from './domain/item.ts';
 import type { Task } from './domain/schema.ts';
-import { labelsSinceTraining, trainAfter } from './due.ts';
 import { WRITERS, type ExportRow } from './export/index.ts';
 import { Jobs } from './jobs.ts';
 import { Loop, type ChangeKind } from './loop.ts';
@@ -43,7 +43,10 @@ import {
   type Verification,
 } from './store/index.ts';
 import { exportRows, writeWhole } from './labels-out.ts';
-import { annotationView, itemView, NOTHING_MEASURED, queueEntryView, versionViews } from './views.ts';
+import { statusOf } from './status.ts';
+import type { TuningSettings } from './tuning-due.ts';
+import { TuningJobs, type TuneRequest } from './tuning-jobs.ts';
+import { annotationView, encoderViews, itemView, queueEntryView, versionViews } from './views.ts';
 
 export interface CreateOptions {
   name?: string;
@@ -71,7 +74,9 @@ export class Project {
   readonly #store: ProjectStore;
   readonly #compute: ComputeProcess;
   readonly #reader: ComputeProcess;
+  readonly #trainer: ComputeProcess;
   readonly #loop: Loop;
+  readonly #tuning: TuningJobs;
   readonly #listeners = new Set<(kind: ChangeKind) => void>();
 
   private constructor(store: ProjectStore, options: OpenOptions) {
@@ -89,6 +94,18 @@ export class Project {
       reader: this.#reader,
       changed,
       automatic: options.resume,
+    });
+    this.#trainer = new ComputeProcess(store.dir, { background: true });
+    this.#tuning = new TuningJobs({
+      store,
+      jobs: this.jobs,
+      trainer: this.#trainer,
+      changed,
+      automatic: options.resume,
+      seed: (name) => this.#loop.seed(name),
+      device: (choice) => this.devices.resolve(choice),
+      prepare: (control) => this.#loop.prepare(control),
+      encoderChanged: () => this.#loop.encoderChanged(),
     });
     this.#resume(options);
   }
@@ -119,8 +136,9 @@ export class Project {
     for (const job of jobs.interrupted()) {
       if (job.kind === 'import' && resume)
         this.#loop.startImport(job.params as ImportOptionsData, { id: job.id, cursor: job.cursor as string | null });
-      // Learning starts again from what is on record; only the import has its own cursor.
-      else if (job.kind !== 'import') jobs.cancel(job.id);
+      else if (job.kind === 'tune' && resume) this.#tuning.start(job.params as TuneRequest, job.id);
+      // The rest starts again from what is on record.
+      else if (job.kind !== 'import' && job.kind !== 'tune') jobs.cancel(job.id);
     }
     if (!resume) return;
     this.#loop.advance();
@@ -149,53 +167,17 @@ export class Project {
   }
 
   status(): Status {
-    const store = this.#store;
-    const { pool, audit, items, problems } = store.counts();
-    const schema = store.schema.current();
-    const live = store.versions.live();
-    const evidence = this.#loop.evidence;
-    const measured =
-      live === null
-        ? NOTHING_MEASURED
-        : (this.#auditNow().get(live.version) ?? (live.metrics as { audit: IntervalData }).audit);
-    const settled = evidence?.guarantee?.settled ?? 0;
-    const open = pool.open + audit.open;
-    const perClass = Object.fromEntries(
-      schema.classes.map((name) => [name, (pool.classes[name] ?? 0) + (audit.classes[name] ?? 0)]),
-    );
-    return {
-      name: store.facts.name,
-      dir: this.dir,
-      task: schema.task,
-      classes: [...schema.classes],
-      schemaVersion: schema.version,
-      simulated: store.settings.get('simulated') === true,
-      items,
-      labelled: pool.labelled + audit.labelled,
-      skipped: pool.skipped + audit.skipped,
-      flagged: pool.flagged + audit.flagged,
-      excluded: pool.excluded + audit.excluded,
-      open,
-      perClass,
-      modelVersion: live?.version ?? null,
-      audit: measured,
-      auditShare: store.facts.auditShare,
-      settled,
-      uncertain: Math.max(0, open - settled),
-      guarantee: evidence?.guarantee ?? null,
+    return statusOf(this.#store, {
+      auditNow: this.#auditNow(),
+      guarantee: this.#loop.evidence?.guarantee ?? null,
       policy: this.#loop.policy,
-      labelsSinceTraining: labelsSinceTraining(store),
-      trainAfter: trainAfter(store),
-      problems,
-      canUndo: store.annotations.head().sequence > 0,
       canRedo: this.#canRedo,
-      today: store.annotations.pace(new Date(clock()).setHours(0, 0, 0, 0)),
-      encoder: this.encoders()[0] ?? null,
       device: this.devices.inUse,
       deviceChoice: this.devices.choice,
       deviceSpeed: this.devices.speed,
+      isTuningPaused: this.#tuning.paused && this.jobs.isActive('tune'),
       jobs: this.jobs.active(),
-    };
+    });
   }
 
   #canRedo = false;
@@ -287,6 +269,7 @@ export class Project {
 
   /** The open entries at the head of the queue as they are now; may be fewer while the next are being chosen. */
   next(count: number): QueueEntry[] {
+    this.#tuning.active();
     const schema = this.#store.schema.current();
     const entries = this.#store.queue.next(count);
     if (entries.length < count) this.#loop.advance();
@@ -319,6 +302,7 @@ export class Project {
   }
 
   #afterAct(annotation: Parameters<typeof annotationView>[0], undoneBy?: string): AnnotationData {
+    this.#tuning.active();
     this.#canRedo = undoneBy !== undefined && this.#store.annotations.redoable(undoneBy) !== null;
     this.#tell('annotations');
     this.#loop.advance();
@@ -336,6 +320,30 @@ export class Project {
 
   train(): { id: string; finished: Promise<JobData> } {
     return this.#loop.startTraining();
+  }
+
+  /** Fine-tunes on what is labelled; an interrupted run goes on. Errors: `tuning-unavailable` where one is on already. */
+  tune(request: TuneRequest = {}): { id: string; finished: Promise<JobData> } {
+    const interrupted = this.#store.jobs.interrupted().find((job) => job.kind === 'tune');
+    return interrupted && !this.jobs.isActive('tune')
+      ? this.#tuning.start(interrupted.params as TuneRequest, interrupted.id)
+      : this.#tuning.start(request);
+  }
+
+  /** Holds the fine-tuning run still, or lets it go on. */
+  async pauseTuning(paused: boolean): Promise<Status> {
+    await this.#tuning.pause(paused);
+    return this.status();
+  }
+
+  setTuning(settings: Partial<TuningSettings>): Status {
+    this.#tuning.set(settings);
+    return this.status();
+  }
+
+  /** The last window was closed. */
+  left(): void {
+    this.#tuning.left();
   }
 
   /** Errors: `usage` for a strategy that there is not. */
@@ -390,23 +398,8 @@ export class Project {
     return live;
   }
 
-  encoders(): {
-    version: number;
-    kind: string;
-    dims: number;
-    fittedOn: number;
-    live: boolean;
-    createdAt: number;
-    imported: boolean;
-  }[] {
-    const encoders = this.#store.versions.encoders();
-    const view = (record: (typeof encoders)[number], i: number) => {
-      const { card, items, imported } = record.card as EncoderEntry;
-      const { encoder: version, kind, at: createdAt } = record;
-      const live = i === encoders.length - 1;
-      return { version, kind, dims: card.dims, fittedOn: items, live, createdAt, imported };
-    };
-    return encoders.map(view).reverse();
+  encoders(): EncoderData[] {
+    return encoderViews(this.#store);
   }
 
   /** Describes an encoder that others made, after trying it on a tiny batch; nothing is kept. Errors: `encoder-invalid`. */

@@ -5,12 +5,14 @@
 import { existsSync } from 'node:fs';
 import type {
   AnnotationData,
+  EncoderData,
   IntervalData,
   ItemViewData,
   PartViewData,
   QueueEntry as QueueEntryData,
   VersionData,
 } from './api.ts';
+import type { EncoderEntry } from './compute-api.ts';
 import type { Annotation, Suggestion } from './domain/annotation.ts';
 import type { Part } from './domain/item.ts';
 import type { LabelSchema } from './domain/schema.ts';
@@ -123,4 +125,18 @@ export function versionViews(store: ProjectStore, now: ReadonlyMap<number, Inter
     };
   };
   return versions.list().map(view).reverse();
+}
+
+/** Every encoder, newest first. */
+export function encoderViews({ versions }: ProjectStore): EncoderData[] {
+  const newest = versions.newestEncoder()?.encoder;
+  return versions
+    .encoders()
+    .map((record) => {
+      const { card, items, imported, tuned } = record.card as EncoderEntry;
+      const { encoder: version, kind, at: createdAt } = record;
+      const live = version === newest;
+      return { version, kind, dims: card.dims, fittedOn: items, live, createdAt, imported, tuned: tuned !== undefined };
+    })
+    .reverse();
 }

@@ -63,6 +63,8 @@ export interface ItemReader {
   poolRows(): PoolRows;
   /** The parts of the items named by `seq`, in that order; unknown ones have none. */
   partsOf(seqs: ArrayLike<number>): Part[][];
+  /** The ids of the items named by `seq`, in that order. */
+  idsOf(seqs: ArrayLike<number>): ItemId[];
   /** How many items have a part of each kind. Reads the whole table. */
   partKinds(): Record<Part['kind'], number>;
   /** Oracle labels by `seq`: for simulations and nothing else. */
@@ -111,6 +113,7 @@ const IN_STATE = {
 export function createItemReader(db: Db): ItemReader {
   const byId = db.prepare<[string], ItemRow>(`${ITEM} WHERE i.id = ?`);
   const seqOf = db.prepare<[string], { seq: number }>('SELECT seq FROM items WHERE id = ?');
+  const idOf = db.prepare<[number], { id: string }>('SELECT id FROM items WHERE seq = ?');
   const parts = db.prepare<[number, number], PartRow>(
     'SELECT part, kind, path, sha256, size_bytes, width, height, format, body FROM parts WHERE part >= ? AND part < ? ORDER BY part',
   );
@@ -197,6 +200,7 @@ export function createItemReader(db: Db): ItemReader {
         return rows;
       })(),
     partsOf: (seqs) => Array.from(seqs, partsOf),
+    idsOf: (seqs) => Array.from(seqs, (seq) => idOf.get(seq)!.id as ItemId),
     partKinds() {
       const counts: Record<Part['kind'], number> = { image: 0, text: 0, numbers: 0 };
       for (const { kind, n } of kinds.all()) counts[kind] = n;

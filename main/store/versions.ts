@@ -64,7 +64,7 @@ export interface VersionReader {
   /** The log of promotions and rollbacks, oldest first. */
   promotions(): PromotionRecord[];
   encoders(): EncoderRecord[];
-  /** The encoder made last; null before the first. */
+  /** The encoder for new work: the one made last, save those that are held and not in use; null before the first. */
   newestEncoder(): EncoderRecord | null;
   encoder(encoder: number): EncoderRecord | null;
   runs(): RunRecord[];
@@ -108,7 +108,7 @@ export function createVersionReader(db: Db): VersionReader {
     'SELECT * FROM versions ORDER BY version DESC LIMIT 1',
   );
   const newestEncoder = db.prepare<[], Stored<EncoderRecord, 'card'>>(
-    'SELECT * FROM encoders ORDER BY encoder DESC LIMIT 1',
+    "SELECT * FROM encoders WHERE json_extract(card, '$.held') IS NOT 1 ORDER BY encoder DESC LIMIT 1",
   );
   const promotions = db.prepare<[], Stored<PromotionRecord, 'reason'>>('SELECT * FROM promotions ORDER BY sequence');
   const encoders = db.prepare<[], Stored<EncoderRecord, 'card'>>('SELECT * FROM encoders ORDER BY encoder');
@@ -142,6 +142,8 @@ export function createVersionReader(db: Db): VersionReader {
     encoders: () => encoders.all().map(encoderOf),
     newestEncoder() {
       const row = newestEncoder.get();
+      const own = reader.live()?.encoder ?? null;
+      if (own !== null && (!row || own > row.encoder)) return reader.encoder(own);
       return row ? encoderOf(row) : null;
     },
     encoder(number) {

@@ -1,0 +1,41 @@
+/**
+ * When fine-tuning pays, from what is on record alone, and what the person has chosen. Few
+ * labels teach a network nothing that the head does not know; after a run, it takes a good
+ * share of new ones before another can know more.
+ */
+import type { EncoderEntry } from './compute-api.ts';
+import type { ProjectStore } from './store/index.ts';
+
+/** Labelled items of the pool that a run needs. */
+export const LEAST_TUNING_LABELS = 60;
+/** New labels, as a share of those of the last run, before another is due. */
+const NEW_SHARE = 0.25;
+
+export interface TuningSettings {
+  /** Whether a run begins by itself when the expert is away. */
+  automatic: boolean;
+  /** Minutes without an act that count as away. */
+  idleMinutes: number;
+  /** Whether a run may begin when the last window closes. */
+  onClose: boolean;
+  /** Whether a mirrored image is as good as the image. */
+  flip: boolean;
+}
+
+const DEFAULTS: TuningSettings = { automatic: true, idleMinutes: 10, onClose: true, flip: false };
+
+export function tuningSettings({ settings }: ProjectStore): TuningSettings {
+  return { ...DEFAULTS, ...(settings.get('tuning') as Partial<TuningSettings> | undefined) };
+}
+
+/** How many more labels the next run needs before it is worth it; 0 where it is due. */
+export function labelsUntilTuning({ versions, counts }: ProjectStore): number {
+  const { labelled } = counts().pool;
+  const runs = versions.encoders().flatMap(({ card }) => (card as EncoderEntry).tuned?.labels ?? []);
+  const wanted = Math.max(LEAST_TUNING_LABELS, ...runs.map((labels) => Math.ceil(labels * (1 + NEW_SHARE))));
+  return Math.max(0, wanted - labelled);
+}
+
+export function isTuningDue(store: ProjectStore): boolean {
+  return labelsUntilTuning(store) === 0;
+}
