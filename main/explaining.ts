@@ -142,7 +142,9 @@ export class Explaining {
       throw new EngineError(
         'version-unknown',
         number === null ? 'There is no model version yet.' : `There is no version ${number}.`,
-        number === null ? 'Label some items and train first.' : 'Use a version that the list shows.',
+        number === null
+          ? 'Label some items and train first.'
+          : 'Use a version that “marginalia versions” or the desk’s Versions view lists.',
       );
     }
     if (this.#opened?.version !== record.version) {
