@@ -25,6 +25,7 @@ import type {
   TunedPart,
   TuneOptions,
 } from './compute-api.ts';
+import { knownDevice } from './devices.ts';
 import { EngineError } from './domain/errors.ts';
 import type { ItemId, Part } from './domain/item.ts';
 import { row, takeRows, type Matrix } from './domain/matrix.ts';
@@ -77,7 +78,7 @@ export class Learner {
   readonly #dir: string;
   readonly #reader: ProjectReader;
   readonly #cache: Cache;
-  /** By blob, the one used last at the end. */
+  /** By device and blob, the one used last at the end. */
   readonly #encoders = new Map<string, Encoder>();
   /** By blob: see `TunedPart`. */
   readonly #folds = new Map<string, Record<ItemId, number>>();
@@ -221,10 +222,13 @@ export class Learner {
   }
 
   async #opened({ blob, card }: { blob: string; card: unknown }): Promise<Encoder> {
+    const entry = card as EncoderEntry;
+    const device = entry.imported ? knownDevice(this.#reader.settings.get('device')) : 'cpu';
+    const key = `${device} ${blob}`;
     const encoder =
-      this.#encoders.get(blob) ?? (await openEncoder(this.#reader.blobs.read(blob), (card as EncoderEntry).card));
-    this.#encoders.delete(blob);
-    this.#encoders.set(blob, encoder);
+      this.#encoders.get(key) ?? (await openEncoder(this.#reader.blobs.read(blob), entry.card, { device }));
+    this.#encoders.delete(key);
+    this.#encoders.set(key, encoder);
     // What somebody may still be using is left to the garbage collector.
     const [oldest] = this.#encoders.keys();
     if (this.#encoders.size > OPEN_ENCODERS) this.#encoders.delete(oldest);

@@ -23,7 +23,7 @@ import type {
   Status,
   VersionData,
 } from './api.ts';
-import type { EncoderEntry, SimulationOptions } from './compute-api.ts';
+import type { SimulationOptions } from './compute-api.ts';
 import { ComputeProcess } from './compute-process.ts';
 import type { ItemState } from './domain/annotation.ts';
 import { systemClock } from './domain/clock.ts';
@@ -409,6 +409,7 @@ export class Project {
 
   /** Keeps an encoder that others made and embeds everything anew with it. Errors: `encoder-invalid`. */
   async importEncoder(told: EncoderImportData): Promise<{ id: string; finished: Promise<JobData> }> {
+    await this.devices.tried(); // so that it is known what is fastest
     return this.#loop.importEncoder(told);
   }
 

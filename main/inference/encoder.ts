@@ -6,6 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
+import type { RealDevice } from '../domain/device.ts';
 import { EngineError } from '../domain/errors.ts';
 import type { ImagePart, Part, PartKind } from '../domain/item.ts';
 import { row, type Matrix } from '../domain/matrix.ts';
@@ -71,6 +72,8 @@ const JOINT_SAMPLE = 1000;
 /** An opened encoder. */
 export interface Encoder {
   readonly card: EncoderCard;
+  /** Where it runs now: the device that was asked for, or the processor after that gave up. */
+  readonly device: RealDevice;
   /** `[n, dims]` and `[n, reducedDims]`, rows in the order of the items. What cannot be read becomes a problem, and a zero row where nothing is left of an item. `heldOut` names, per item, the fine-tuned network that was trained without it. Rejects with the signal's reason when aborted. */
   embed(
     items: readonly (readonly Part[])[],
@@ -84,7 +87,7 @@ export interface Encoder {
   close(): Promise<void>;
 }
 
-/** Opens an encoder. Errors: `encoder-invalid`, also where the bytes are not those that the card is of; `device-unavailable`. */
+/** Opens an encoder. Errors: `encoder-invalid`, also where the bytes are not those that the card is of. */
 export async function openEncoder(
   model: Uint8Array,
   card: EncoderCard,
@@ -101,6 +104,9 @@ export async function openEncoder(
   const items = await openItemModel(model, card.parts, options);
   return {
     card,
+    get device() {
+      return items.session.device;
+    },
     async embed(parts, runOptions) {
       const heldOut = runOptions?.heldOut?.some((member) => member !== null) ? runOptions.heldOut : null;
       const wanted = ['embedding', 'reduced', ...(heldOut && card.tuned ? ['members'] : [])];

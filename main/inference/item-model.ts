@@ -10,7 +10,8 @@ import type { Part } from '../domain/item.ts';
 import { matrix, type Matrix } from '../domain/matrix.ts';
 import type { Preparation } from './block.ts';
 import { feedsOf, prepareItem, type Row } from './rows.ts';
-import { openSession, type Session, type SessionOptions } from './session.ts';
+import { openLastingSession } from './lasting-session.ts';
+import type { Session, SessionOptions } from './session.ts';
 import { openTokenizer, TOKENIZER_KEY } from './tokens.ts';
 import type { SparseMatrix } from './text-block.ts';
 
@@ -50,13 +51,13 @@ const BATCH = 8;
 /** Texts are sorted by length within so many items, so that little is padded. */
 const SORTED = 256;
 
-/** Opens a model whose inputs are those of `preparations`. Errors as `openSession`. */
+/** Opens a model whose inputs are those of `preparations`, on the processor where the device cannot be relied on. Errors as `openSession`. */
 export async function openItemModel(
   model: Uint8Array,
   preparations: readonly Preparation[],
   options: SessionOptions = {},
 ): Promise<ItemModel> {
-  const session = await openSession(model, options);
+  const session = await openLastingSession(model, options);
   const needsTokenizer = preparations.some((p) => p.kind === 'text' && p.method === 'tokens');
   const tokenizer = needsTokenizer ? openTokenizer(session.model.metadata[TOKENIZER_KEY]) : null;
   const prepare = (parts: readonly Part[]) => prepareItem(parts, preparations, tokenizer);
