@@ -40,6 +40,8 @@ const SECURITY_HEADERS = {
 
 /** The largest message a window may send: a comment is the longest thing anyone types. */
 const MAX_MESSAGE_BYTES = 1 << 20;
+/** A window that is loaded anew is gone for less than this. */
+const GONE_AFTER_MS = 5000;
 
 export interface WebHost {
   /** With the one-time token; works once. */
@@ -49,7 +51,10 @@ export interface WebHost {
 }
 
 /** Starts serving `engine` with the desk that lies in `desk`. Port 0 lets the system choose. Errors: `source-missing` when the desk is not built. */
-export async function startWebHost(engine: Engine, options: { desk: string; port?: number }): Promise<WebHost> {
+export async function startWebHost(
+  engine: Engine,
+  options: { desk: string; port?: number; goneAfterMs?: number },
+): Promise<WebHost> {
   if (!existsSync(join(options.desk, 'index.html'))) {
     throw new EngineError(
       'source-missing',
@@ -163,6 +168,7 @@ export async function startWebHost(engine: Engine, options: { desk: string; port
     handleProtocols: (protocols) => (protocols.has('marginalia') ? 'marginalia' : false),
   });
   const rpc = new RPCHandler(engine.router);
+  let gone: ReturnType<typeof setTimeout> | undefined;
   server.on('upgrade', (request, socket, head) => {
     const path = (request.url ?? '').split('?')[0];
     const isAllowed = path === '/rpc' && isOurs(request) && request.headers.origin !== undefined && hasSession(request);
@@ -171,7 +177,12 @@ export async function startWebHost(engine: Engine, options: { desk: string; port
       return;
     }
     sockets.handleUpgrade(request, socket, head, (ws) => {
+      clearTimeout(gone);
       ws.on('error', () => ws.terminate());
+      ws.on('close', () => {
+        if (sockets.clients.size > 0) return;
+        gone = setTimeout(() => engine.left(), options.goneAfterMs ?? GONE_AFTER_MS).unref();
+      });
       void rpc.upgrade(ws, { context: {} });
     });
   });
@@ -189,6 +200,7 @@ export async function startWebHost(engine: Engine, options: { desk: string; port
       for (const ws of sockets.clients) ws.terminate();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
+      clearTimeout(gone);
     },
   };
 }

@@ -119,7 +119,7 @@ export const JobView = v.object({
   createdAt: v.number(),
   endedAt: v.nullable(v.number()),
   error: v.nullable(ErrorShapeSchema),
-  /** By kind; for an import {added, duplicates, problems, oracle}; for a run {version, promoted}; for a fine-tuning run also {audit, notices: [{code, …}]}. */
+  /** By kind; for an import {added, duplicates, problems, oracle}; for a run {version, promoted}; for a fine-tuning run also {audit, decision, notices: [{code, …}]}. */
   result: v.nullable(v.record(v.string(), v.any())),
 });
 
@@ -186,8 +186,11 @@ export const StatusShape = v.object({
     ...TuningSettingsShape.entries,
     /** Labels until a run is worth it; 0 where it is. */
     labelsNeeded: Count,
-    /** The run that is on stands still. */
+    /** The run that is on stands still; with `forExpert`, only because the expert is at work. */
     paused: v.boolean(),
+    forExpert: v.boolean(),
+    /** The run that ended last, however it ended. */
+    last: v.nullable(JobView),
   }),
   jobs: v.array(JobView),
 });

@@ -62,6 +62,11 @@ export class Engine {
     return this.#pixels.read(this.project.imagePath(item, part), side);
   }
 
+  /** The last window was closed. */
+  left(): void {
+    this.#project?.left();
+  }
+
   async close(): Promise<void> {
     this.#scout.close();
     await this.#project?.close();

@@ -122,6 +122,12 @@ export class Jobs {
     return this.#store.jobs.list({ limit }).map((row) => this.#view(row));
   }
 
+  /** The one of a kind that ended last, or null. */
+  latest(kind: JobKind): JobData | null {
+    const [row] = this.#store.jobs.list({ limit: 1, kind, states: ['done', 'failed', 'cancelled'] });
+    return row ? this.#view(row) : null;
+  }
+
   /** Those that run or wait. */
   active(): JobData[] {
     return [...this.#running.keys()].map((id) => this.#view(this.#known(id)));

@@ -175,7 +175,7 @@ export class Project {
       device: this.devices.inUse,
       deviceChoice: this.devices.choice,
       deviceSpeed: this.devices.speed,
-      isTuningPaused: this.#tuning.paused && this.jobs.isActive('tune'),
+      tuning: this.#tuning.now,
       jobs: this.jobs.active(),
     });
   }
@@ -261,9 +261,17 @@ export class Project {
     return found.map(({ item, similarity }) => ({ similarity, view: this.item(item) }));
   }
 
-  /** What in an item speaks for a class. Errors: `item-unknown`, `class-unknown`, `version-unknown`, `encoder-invalid`; those of reading files. */
+  /** What in an item speaks for a class. Errors: `item-unknown`, `item-blind`, `class-unknown`, `version-unknown`, `encoder-invalid`; those of reading files. */
   async explain(question: ExplanationQuestion, signal?: AbortSignal): Promise<ExplanationData> {
-    this.#record(question.item);
+    const { role, state } = this.#record(question.item);
+    if (role === 'audit' && state !== 'labelled') {
+      throw new EngineError(
+        'item-blind',
+        'This item measures the model: what the model sees in it is told after it is labelled.',
+        'Label it first.',
+        { item: question.item },
+      );
+    }
     return this.#compute.call((compute, call) => compute.explain(question, call), signal);
   }
 

@@ -14,7 +14,7 @@ export interface Now extends Pick<Status, 'policy' | 'canRedo' | 'device' | 'dev
   /** Versions by number on today's audit set. */
   auditNow: ReadonlyMap<number, IntervalData>;
   guarantee: GuaranteeData | null;
-  isTuningPaused: boolean;
+  tuning: Pick<Status['tuning'], 'paused' | 'forExpert' | 'last'>;
 }
 
 export function statusOf(store: ProjectStore, now: Now): Status {
@@ -61,7 +61,7 @@ export function statusOf(store: ProjectStore, now: Now): Status {
     device: now.device,
     deviceChoice: now.deviceChoice,
     deviceSpeed: now.deviceSpeed,
-    tuning: { ...tuningSettings(store), labelsNeeded: labelsUntilTuning(store), paused: now.isTuningPaused },
+    tuning: { ...tuningSettings(store), labelsNeeded: labelsUntilTuning(store), ...now.tuning },
     jobs: now.jobs,
   };
 }

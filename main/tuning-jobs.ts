@@ -47,18 +47,22 @@ const TRIES = 3;
 export class TuningJobs {
   readonly #parts: TuningParts;
   #paused = false;
-  /** Whether the run that is on began by itself. */
+  /** Whether the run that is on began by itself, and the expert has not taken it in hand since. */
   #isAutomatic = false;
+  #last: JobData | null;
   #idle: ReturnType<typeof setTimeout> | null = null;
   #closed = false;
 
   constructor(parts: TuningParts) {
     this.#parts = parts;
+    this.#last = parts.jobs.latest('tune');
     this.#waitForIdle();
   }
 
-  get paused(): boolean {
-    return this.#paused;
+  /** What a window shows of the runs: whether the one that is on stands still, whether only to make room, and how the last one ended. */
+  get now(): { paused: boolean; forExpert: boolean; last: JobData | null } {
+    const paused = this.#paused && this.#parts.jobs.isActive('tune');
+    return { paused, forExpert: paused && this.#isAutomatic, last: this.#last };
   }
 
   /** Starts a run, or lets an interrupted one go on under its id. Errors of the job: `tuning-unavailable`, `training-diverged`, `encoder-missing`. */
@@ -72,13 +76,17 @@ export class TuningJobs {
       );
     }
     this.#isAutomatic = request.automatic === true;
-    void this.pause(false);
+    void this.#hold(false);
     const job = jobs.start('tune', { ...request }, (control) => this.#run(control, request), {
       lane: 'tuning',
       resume,
     });
     job.finished.then(
-      () => this.#waitForIdle(),
+      (ended) => {
+        this.#last = ended;
+        this.#parts.changed('jobs');
+        this.#waitForIdle();
+      },
       // The project was closed.
       () => undefined,
     );
@@ -118,7 +126,7 @@ export class TuningJobs {
     rmSync(runFile(store.dir, control.id), { force: true });
     changed('versions');
     if (promote) encoderChanged();
-    return { version, promoted: promote, audit: trained.audit, notices };
+    return { version, promoted: promote, audit: trained.audit, decision: trained.decision, notices };
   }
 
   async #train(
@@ -152,8 +160,15 @@ export class TuningJobs {
     return tuned;
   }
 
-  /** Holds a run still, or lets it go on; takes effect within a step. */
+  /** Holds a run still, or lets it go on, as the expert says; from then on it no longer goes by whether the expert is there. */
   async pause(paused: boolean): Promise<void> {
+    this.#isAutomatic = false;
+    this.#parts.changed('jobs');
+    await this.#hold(paused);
+  }
+
+  /** Takes effect within a step. */
+  async #hold(paused: boolean): Promise<void> {
     if (this.#paused === paused) return;
     this.#paused = paused;
     const { trainer, changed } = this.#parts;
@@ -175,7 +190,7 @@ export class TuningJobs {
 
   /** The expert did something: the machine is theirs. */
   active(): void {
-    if (this.#isAutomatic && this.#parts.jobs.isActive('tune')) void this.pause(true);
+    if (this.#isAutomatic && this.#parts.jobs.isActive('tune')) void this.#hold(true);
     this.#waitForIdle();
   }
 
@@ -196,7 +211,7 @@ export class TuningJobs {
     const { store, jobs, automatic } = this.#parts;
     if (!automatic || this.#closed) return;
     if (jobs.isActive('tune')) {
-      if (this.#isAutomatic) void this.pause(false);
+      if (this.#isAutomatic) void this.#hold(false);
     } else if (isTuningDue(store)) this.start({ flip: this.settings.flip, automatic: true });
   }
 

@@ -39,7 +39,7 @@ export interface JobProgress {
 export interface JobReader {
   get(id: string): JobRecord | null;
   /** The latest jobs, newest first. */
-  list(options?: { limit?: number; states?: readonly JobState[] }): JobRecord[];
+  list(options?: { limit?: number; states?: readonly JobState[]; kind?: string }): JobRecord[];
   /** What imports could not take in, latest first, of one job or of all. */
   problems(options?: { job?: string; limit?: number }): (ImportProblem & { job: string })[];
 }
@@ -97,8 +97,8 @@ const jobOf = (row: JobRow): JobRecord => ({
 /** Reads jobs on any connection. */
 export function createJobReader(db: Db): JobReader {
   const one = db.prepare<[number], JobRow>('SELECT * FROM jobs WHERE job = ?');
-  const list = db.prepare<[string, number], JobRow>(
-    'SELECT * FROM jobs WHERE state IN (SELECT value FROM json_each(?)) ORDER BY job DESC LIMIT ?',
+  const list = db.prepare<[{ states: string; kind: string | null; limit: number }], JobRow>(
+    'SELECT * FROM jobs WHERE state IN (SELECT value FROM json_each(@states)) AND (@kind IS NULL OR kind = @kind) ORDER BY job DESC LIMIT @limit',
   );
   const problems = db.prepare<[{ job: number | null; limit: number }], ImportProblem & { job: string }>(
     'SELECT CAST(job AS TEXT) AS job, source, code, message, hint FROM import_problems WHERE @job IS NULL OR job = @job ORDER BY problem DESC LIMIT @limit',
@@ -108,7 +108,8 @@ export function createJobReader(db: Db): JobReader {
       const row = one.get(Number(id));
       return row ? jobOf(row) : null;
     },
-    list: ({ limit = 100, states = JOB_STATES } = {}) => list.all(JSON.stringify(states), limit).map(jobOf),
+    list: ({ limit = 100, states = JOB_STATES, kind } = {}) =>
+      list.all({ states: JSON.stringify(states), kind: kind ?? null, limit }).map(jobOf),
     problems: ({ job, limit = 1000 } = {}) => problems.all({ job: job === undefined ? null : Number(job), limit }),
   };
 }
