@@ -64,6 +64,12 @@ export class Blocks {
     return true;
   }
 
+  /** Takes `value` for `other`, if that is in blocks. */
+  same(value: Value, other: Value): boolean {
+    if (this.has(other)) this.blocks.set(value, this.of(other));
+    return this.has(other);
+  }
+
   /** The plain tensor of a value that is there in blocks. */
   unblocked(value: Value): string {
     return this.nchwc('ReorderOutput', [this.of(value)], { channels: value.shape[1] });

@@ -35,6 +35,7 @@ export class Graph {
   private readonly outputs: { name: string; value: Value }[] = [];
   private readonly known = new Map<string, readonly Value[]>();
   private readonly moves = new Map<string, Value | null>();
+  private readonly statements = new Map<Value, (dy: Value) => readonly Value[]>();
   private counter = 0;
   /** Channels that lie together in ONNX Runtime's blocked layout on this processor; null for the plain layout. */
   readonly block: number | null;
@@ -105,6 +106,18 @@ export class Graph {
     this.nodes.push(node);
     this.known.set(key, outputs);
     return outputs;
+  }
+
+  /** `y`, a function of `inputs` whose derivative is stated: from y's adjoint those of `inputs`. */
+  stated(y: Value, inputs: readonly Value[], adjoints: (dy: Value) => readonly Value[]): Value {
+    const value = this.op('Stated', [y, ...inputs]);
+    this.statements.set(value, adjoints);
+    return value;
+  }
+
+  /** What was stated of `value`. */
+  statement(value: Value): (dy: Value) => readonly Value[] {
+    return this.statements.get(value)!;
   }
 
   mul(a: Value | number, b: Value | number): Value {

@@ -7,6 +7,7 @@
  */
 import { EngineError } from '../domain/errors.ts';
 import { type Attribute, dtypeOf, type DType, type OnnxModel, readModel, tensorData } from '../onnx/index.ts';
+import { normaliseChannels } from './batch-norm.ts';
 import { asProduct } from './conv-products.ts';
 import { addDropout, type DropoutInput } from './dropout.ts';
 import { Graph } from './graph.ts';
@@ -301,6 +302,11 @@ function normaliseBatch(g: Graph, c: Call): { y: Value; mean: Value; variance: V
   const [x, scale, bias] = [0, 1, 2].map((i) => given(c, i));
   const [n, channels, ...space] = x.shape;
   const size = n * sizeOf(space);
+  const unbiased = size / Math.max(1, size - 1);
+  if (g.block !== null && space.length === 2) {
+    const { y, mean, variance } = normaliseChannels(g, x, scale, bias, real(c, 'epsilon', 1e-5));
+    return { y, mean, variance: g.mul(variance, unbiased) };
+  }
   const swap = [1, 0, ...space.map((_, i) => i + 2)];
   const epsilon = real(c, 'epsilon', 1e-5);
   const ones = g.floats(new Float32Array(size).fill(1), [size]);
@@ -318,7 +324,7 @@ function normaliseBatch(g: Graph, c: Call): { y: Value; mean: Value; variance: V
   return {
     y: g.plus(g.mul(back, wide(scale)), wide(bias)),
     mean: g.reshape(mean, [channels]),
-    variance: g.reshape(g.mul(biased, size / Math.max(1, size - 1)), [channels]),
+    variance: g.reshape(g.mul(biased, unbiased), [channels]),
   };
 }
 

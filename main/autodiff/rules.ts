@@ -18,4 +18,5 @@ export const RULES: Readonly<Record<Op, Rule | 'flat'>> = {
   ...POOL_RULES,
   ...REDUCING_RULES,
   ...MOVING_RULES,
+  Stated: ({ g, y, dy }) => [null, ...g.statement(y)(dy)],
 };

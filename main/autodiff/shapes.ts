@@ -173,6 +173,7 @@ export const SHAPES = {
     reduce,
     'ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare',
   ),
+  Stated: like, // no operator: its first input, with a derivative of its own
   ArgMax: arg,
   ArgMin: arg,
   AveragePool: pool,

@@ -27,6 +27,11 @@ export class Writer implements Plain {
   }
 
   node(node: Node): void {
+    if (node.op === 'Stated') {
+      const [from] = node.inputs as readonly Value[];
+      if (!this.blocks?.same(node.outputs[0], from)) this.names.set(node.outputs[0], this.plain(from));
+      return;
+    }
     if (!this.blocks) return this.write(node);
     if (ON_DEMAND.has(node.op)) {
       this.pending.set(node.outputs[0], node);

@@ -4,9 +4,10 @@
  * by the table's tests. Skipped where the processor has no blocks.
  */
 import { describe, expect, test } from 'vitest';
-import { Graph, gradients } from '../../main/autodiff/index.ts';
+import { Graph, gradients, TARGET, trainingGraph } from '../../main/autodiff/index.ts';
 import { createRng } from '../../main/domain/rng.ts';
 import { blockSize } from '../../main/inference/index.ts';
+import { float, GraphBuilder } from '../../main/onnx/index.ts';
 import { opened, type Value } from './numeric.ts';
 
 type Build = (g: Graph, x: (shape: readonly number[]) => Value) => Value;
@@ -98,13 +99,58 @@ async function run(build: Build, size: number | null): Promise<Record<string, Fl
   return opened(g.toModel(), (once) => once(inputs));
 }
 
+/** Convolution, batch normalisation, rectifier, maximum; trained with the statistics of the batch. */
+function normalised(channels: number): Uint8Array {
+  const rng = createRng(5);
+  const g = new GraphBuilder('net');
+  const numbers = (shape: number[], name: string, shift = 0) =>
+    g.constant(
+      Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => shift + 0.5 * rng.normal()),
+      shape,
+      name,
+    );
+  const conv = g.node('Conv', [g.input('x', 'float32', ['n', 3, 8, 8]), numbers([channels, 3, 3, 3], 'w')], {
+    kernel_shape: [3, 3],
+  });
+  const own = ['scale', 'bias', 'mean'].map((name) => numbers([channels], name, name === 'scale' ? 1 : 0));
+  const variance = g.constant(new Float32Array(channels).fill(1), [channels], 'variance');
+  const normal = g.node('BatchNormalization', [conv, ...own, variance], { epsilon: float(1e-3) });
+  const pooled = g.node('MaxPool', [g.node('Relu', [normal])], { kernel_shape: [2, 2], strides: [2, 2] });
+  const flat = g.node('Flatten', [g.node('GlobalAveragePool', [pooled])]);
+  g.output('y', 'float32', ['n', 3], g.node('MatMul', [flat, numbers([channels, 3], 'head')]));
+  return g.toModel();
+}
+
 describe.skipIf(block === null)('In blocks and plainly the same comes of', () => {
   test.each(Object.keys(CASES))('%s', async (name) => {
-    const [plain, blocked] = [await run(CASES[name], null), await run(CASES[name], block)];
-    for (const key of Object.keys(plain)) {
-      const scale = plain[key].reduce((most, v) => Math.max(most, Math.abs(v)), 0);
-      const error = plain[key].reduce((worst, v, i) => Math.max(worst, Math.abs(v - blocked[key][i])), 0);
-      expect(error / scale, key).toBeLessThan(1e-5);
-    }
+    agree(await run(CASES[name], null), await run(CASES[name], block));
+  });
+
+  test.each([16, 20])('normalisation by the batch, %i channels', async (channels) => {
+    const rng = createRng(8);
+    const numbers = (size: number) => Float32Array.from({ length: size }, () => rng.normal());
+    const fed = [
+      { name: 'x', shape: [4, 3, 8, 8], data: numbers(4 * 3 * 64) },
+      { name: TARGET, shape: [4, 3], data: numbers(12) },
+    ];
+    const trained = async (size: number | null) => {
+      const options = { loss: { kind: 'mean-squared-error' }, batchStatistics: true, batch: 4, block: size } as const;
+      const { model, weights } = trainingGraph(normalised(channels), options);
+      const own = Object.entries(weights).map(([name, { shape, initial }]) => ({ name, shape, data: initial }));
+      return opened(model, (once) => once([...fed, ...own]));
+    };
+    const plain = await trained(null);
+    expect(Object.keys(plain)).toEqual(expect.arrayContaining(['gradient:scale', 'statistic:variance']));
+    agree(plain, await trained(block));
   });
 });
+
+type Tensors = Record<string, Float32Array>;
+
+function agree(plain: Tensors, blocked: Tensors): void {
+  for (const key of Object.keys(plain)) {
+    const scale = plain[key].reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+    const error = plain[key].reduce((worst, v, i) => Math.max(worst, Math.abs(v - blocked[key][i])), 0);
+    expect(error / scale, key).toBeLessThan(1e-5);
+  }
+}

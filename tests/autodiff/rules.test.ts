@@ -211,6 +211,12 @@ const CASES: Record<string, Build[]> = {
     pool('AveragePool', [7], { kernel_shape: [2], strides: [3] }),
   ],
   GlobalAveragePool: [({ g, x }) => g.op('GlobalAveragePool', [x([2, 2, 3, 3])])],
+  Stated: [
+    ({ g, x }) => {
+      const [a, b] = [x(SHAPE), x(SHAPE)];
+      return g.stated(g.mul(a, b), [a, b], (dy) => [g.mul(dy, b), g.mul(dy, a)]);
+    },
+  ],
   Reshape: [({ g, x }) => g.reshape(x(SHAPE), [4, 6])],
   Flatten: [one('Flatten', { axis: 2 })],
   Squeeze: [({ g, x }) => g.op('Squeeze', [x([2, 1, 3, 1]), g.ints([1, -1])])],
