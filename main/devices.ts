@@ -166,7 +166,7 @@ export class Devices {
     if (trial.state === 'ready') return choice;
     throw new EngineError(
       'device-unavailable',
-      `The device “${choice}” ${trial.state === 'absent' ? 'is not there' : 'failed its trial'}: ${trial.reason}`,
+      `The device “${choice}” ${trial.state === 'absent' ? 'is not there' : 'failed its trial'}: ${trial.reason.replace(/\.?$/, '.')}`,
       'Choose “auto” or “cpu”, or update the graphics driver and try the device again.',
       { device: choice },
     );
