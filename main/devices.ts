@@ -155,8 +155,9 @@ export class Devices {
     this.#options.changed();
   }
 
-  /** The device for a run, tried first where it was not yet. Errors: `device-unavailable` for one that is named and did not pass. */
-  async resolve(choice: Device = this.choice): Promise<RealDevice> {
+  /** The device for a run, tried first where it was not yet. Left out, the project's choice, or the processor where that is not ready here. Errors: `device-unavailable` for one that is named and did not pass. */
+  async resolve(named?: Device): Promise<RealDevice> {
+    const choice = named ?? this.choice;
     if (choice === 'cpu') return 'cpu';
     if (choice === 'auto') {
       await this.tried();
@@ -164,6 +165,7 @@ export class Devices {
     }
     const trial = await (this.#pending.get(choice) ?? this.#trials[choice] ?? this.#try(choice));
     if (trial.state === 'ready') return choice;
+    if (named === undefined) return 'cpu';
     throw new EngineError(
       'device-unavailable',
       `The device “${choice}” ${trial.state === 'absent' ? 'is not there' : 'failed its trial'}: ${trial.reason.replace(/\.?$/, '.')}`,

@@ -142,6 +142,13 @@ describe('The choice', () => {
     await repaired.choose('webgpu');
     expect(repaired.inUse).toBe('webgpu');
   });
+
+  test('that another machine made and this one cannot keep means the processor, and the status says so', async () => {
+    const { devices, kept } = played("say({state: 'absent', reason: 'No adapter'});");
+    kept.set('device', 'webgpu');
+    expect(await devices.resolve()).toBe('cpu');
+    expect([devices.choice, devices.inUse]).toEqual(['webgpu', 'cpu']);
+  });
 });
 
 test('A project says what it computes on, and tries nothing for it', async () => {
