@@ -308,16 +308,13 @@ export class Blocks {
   private pad(node: Node, x: Value): string | null {
     const pads = padsOf(node);
     const [begins, ends] = [pads.slice(0, 4), pads.slice(4)];
-    const inside = [begins[0], begins[1], ends[0], ends[1]].every((p) => p === 0);
-    if (!inside || node.inputs[2] || word(node, 'mode', 'constant') !== 'constant') return null;
+    if (begins[1] !== 0 || ends[1] !== 0 || node.inputs[2] || word(node, 'mode', 'constant') !== 'constant')
+      return null;
     const [n, channels, ...space] = x.shape;
     const wide = this.rounded(channels);
     const blocks = this.reshape(this.of(x), [n, wide / this.b, ...space, this.b]);
-    return this.reshape(this.padded(blocks, [...begins, 0], [...ends, 0]), [
-      n,
-      wide,
-      ...node.outputs[0].shape.slice(2),
-    ]);
+    const [all, , ...size] = node.outputs[0].shape;
+    return this.reshape(this.padded(blocks, [...begins, 0], [...ends, 0]), [all, wide, ...size]);
   }
 
   private slice(node: Node, x: Value): string | null {

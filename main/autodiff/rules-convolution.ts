@@ -160,14 +160,18 @@ function exchangedKernelAdjoint(
   const reached = c.out.map((o, i) => (o - 1) * c.strides[i] + (c.kernel[i] - 1) * c.dilations[i] + 1);
   const rim = [0, 0, ...c.pads.slice(0, 2), 0, 0, ...reached.map((r, i) => r - space[i] - c.pads[i])];
   const window = { kernel_shape: [...c.out], strides: [...c.dilations], dilations: [...c.strides] };
-  if (c.group === 1 && n % block === 0) {
-    const images = g.pad(g.transpose(x, [1, 0, 2, 3]), rim);
+  const missing = (block - (n % block)) % block;
+  if (c.group === 1 && missing <= n) {
+    // no images, where the last block of them is partly empty
+    const filled = (v: Value) => g.pad(v, [0, 0, 0, 0, missing, 0, 0, 0]);
+    const images = g.pad(g.transpose(filled(x), [1, 0, 2, 3]), rim);
+    const adjoints = filled(dy);
     const [height, width] = c.out;
     const rows = Math.max(1, Math.floor(STRIP / (width * block * Math.min(dy.shape[1], 4 * block))));
     const strips = range(Math.ceil(height / rows)).map((i) => {
       const [first, last] = [i * rows, Math.min(height, (i + 1) * rows)];
       const end = (last - 1) * c.strides[0] + (c.kernel[0] - 1) * c.dilations[0] + 1;
-      const adjoint = g.transpose(g.slice(dy, [2], [first], [last]), [1, 0, 2, 3]);
+      const adjoint = g.transpose(g.slice(adjoints, [2], [first], [last]), [1, 0, 2, 3]);
       return g.op('Conv', [g.slice(images, [2], [first * c.strides[0]], [end]), adjoint], {
         ...window,
         kernel_shape: [last - first, width],

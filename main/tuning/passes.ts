@@ -5,6 +5,7 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import {
+  drawDropout,
   GRADIENT,
   type Loss,
   meanGradients,
@@ -13,13 +14,17 @@ import {
   TARGET,
   type Tensors,
   trainingGraph,
+  type TrainingGraph,
 } from '../autodiff/index.ts';
 import { matrix, type Matrix } from '../domain/matrix.ts';
-import { type Feeds, openSession, type Session, type SessionOptions, tensor } from '../inference/index.ts';
+import { blockSize, type Feeds, openSession, type Session, type SessionOptions, tensor } from '../inference/index.ts';
 import type { Batch, Examples } from './examples.ts';
 import type { Network } from './networks.ts';
 
 type Shapes = Record<string, readonly number[]>;
+
+/** How a model is written for shapes, and for a device's convolutions: `block` as in `LoadOptions`. */
+type Make = (shapes: Shapes, how: { block: number | null }) => Uint8Array;
 
 /** Graphs kept at once. */
 const MOST = 6;
@@ -27,37 +32,43 @@ const MOST = 6;
 const ROWS = 16;
 
 class Sessions {
-  readonly #make: (shapes: Shapes) => Uint8Array;
+  readonly #make: Make;
   readonly #options: SessionOptions;
   readonly #open = new Map<string, Session>();
 
-  constructor(make: (shapes: Shapes) => Uint8Array, options: SessionOptions) {
+  constructor(make: Make, options: SessionOptions) {
     this.#make = make;
     this.#options = options;
   }
 
   /** The session for a batch's shapes; the one that was not used for longest makes room. */
-  async for(batch: Batch): Promise<Session> {
+  async for(batch: Batch): Promise<Opened> {
     const shapes = Object.fromEntries(Object.entries(batch.feeds).map(([name, { dims }]) => [name, dims]));
     const key = JSON.stringify(shapes);
     let session = this.#open.get(key);
     if (!session) {
-      session = await openSession(this.#make(shapes), this.#options);
+      const block = elsewhere(this.#options) ? null : await blockSize();
+      session = await openSession(this.#make(shapes, { block }), this.#options);
       const [oldest] = this.#open;
       if (oldest && this.#open.size >= MOST) {
         this.#open.delete(oldest[0]);
-        await oldest[1].close();
+        await oldest[1].session.close();
       }
     }
     this.#open.delete(key);
-    this.#open.set(key, session);
-    return session;
+    this.#open.set(key, opened);
+    return opened;
   }
 
   async close(): Promise<void> {
-    for (const session of this.#open.values()) await session.close();
+    for (const { session } of this.#open.values()) await session.close();
     this.#open.clear();
   }
+}
+
+/** Whether a network runs elsewhere than on the processor. */
+function elsewhere({ device }: SessionOptions): boolean {
+  return device !== undefined && device !== 'cpu';
 }
 
 function feedsOf({ shapes }: Network, weights: Tensors, batch: Batch): Feeds {
@@ -86,19 +97,25 @@ export class Stepping {
     const { model, output } = network;
     const trainable = Object.keys(network.weights);
     const batchStatistics = Object.keys(network.statistics).length > 0;
-    const portable = options.device !== undefined && options.device !== 'cpu';
+    const portable = elsewhere(options);
     this.#sessions = new Sessions(
-      (shapes) => trainingGraph(model, { loss, output, trainable, shapes, batchStatistics, portable }).model,
+      (shapes, how) =>
+        trainingGraph(model, { loss, output, trainable, shapes, batchStatistics, portable, ...how }).model,
       options,
     );
   }
 
-  /** Loss, gradients and statistics of a batch in parts: means weighted by their numbers of items. */
-  async take(weights: Tensors, parts: readonly Batch[]): Promise<Taken> {
+  /** Loss, gradients and statistics of a batch in parts: means weighted by their numbers of items. What is dropped is drawn from `rng`. */
+  async take(weights: Tensors, parts: readonly Batch[], rng: Rng): Promise<Taken> {
     const each = [];
     for (const part of parts) {
-      const session = await this.#sessions.for(part);
-      const out = await session.run(feedsOf(this.#network, weights, part));
+      const { session, dropout } = await this.#sessions.for(part);
+      const drawn = Object.entries(drawDropout(dropout, rng)).map(([name, data]) => [
+        name,
+        tensor(data, [data.length]),
+      ]);
+      const fed = { ...feedsOf(this.#network, weights, part), ...(Object.fromEntries(drawn) as Feeds) };
+      const out = await session.run(fed);
       const named = (names: object, prefix: string): Tensors =>
         Object.fromEntries(Object.keys(names).map((name) => [name, out[prefix + name].data as Float32Array]));
       each.push({
@@ -132,7 +149,7 @@ export class Measuring {
     const { model, output } = network;
     const trainable = Object.keys({ ...network.weights, ...network.statistics });
     this.#sessions = new Sessions(
-      (shapes) => trainingGraph(model, { loss: null, trainable, shapes, keep: [output] }).model,
+      (shapes, how) => trainingGraph(model, { loss: null, trainable, shapes, keep: [output], ...how }).model,
       options,
     );
   }
@@ -146,7 +163,7 @@ export class Measuring {
     const wanted = OUTPUT + this.#network.output;
     for (let start = 0; start < itemOf.length; start += ROWS) {
       const batch = examples.take(start, Math.min(start + ROWS, itemOf.length));
-      const session = await this.#sessions.for(batch);
+      const { session } = await this.#sessions.for(batch);
       const out = await session.run(feedsOf(this.#network, weights, batch), [wanted]);
       const values = out[wanted].data as Float32Array;
       const columns = out[wanted].dims[1];
