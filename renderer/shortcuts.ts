@@ -43,6 +43,10 @@ export const SHORTCUTS = [
   { id: 'submit', keys: ['Enter'], scope: 'label', says: () => m.command_submit() },
   { id: 'reveal', keys: ['p'], scope: 'label', says: () => m.command_reveal() },
   { id: 'similar', keys: ['s'], scope: 'label', says: () => m.command_similar() },
+  { id: 'explain', keys: ['h'], scope: 'label', says: () => m.command_explain() },
+  { id: 'explain-class', keys: ['Shift+H'], scope: 'label', says: () => m.command_explain_class() },
+  { id: 'fainter', keys: [','], scope: 'label', says: () => m.command_fainter(), repeats: true },
+  { id: 'stronger', keys: ['.'], scope: 'label', says: () => m.command_stronger(), repeats: true },
   { id: 'back', keys: ['ArrowLeft'], scope: 'label', says: () => m.command_back(), repeats: true },
   { id: 'forward', keys: ['ArrowRight'], scope: 'label', says: () => m.command_forward(), repeats: true },
   { id: 'zoom-in', keys: ['[Shift]++', '='], scope: 'label', says: () => m.command_zoom_in(), repeats: true },
@@ -72,7 +76,7 @@ export const SHORTCUTS = [
 export type CommandId = (typeof SHORTCUTS)[number]['id'];
 
 /** The key of the n-th class: the number row, then letters that no command uses. */
-export const CLASS_KEYS = [...'1234567890', ...'qwertyoahlzvbndm'];
+export const CLASS_KEYS = [...'1234567890', ...'qwertyoalzvbndm'];
 
 const MAC = typeof navigator === 'object' && /Mac|iP(hone|ad)/.test(navigator.platform);
 const CAPS: Record<string, () => string> = {

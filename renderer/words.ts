@@ -3,7 +3,15 @@
  * errors. Every code the engine may send has a message; an unknown one is shown as it is,
  * never as nothing.
  */
-import type { AnnotationData, DeviceData, ItemViewData, JobData, QueueEntry, VersionData } from '../main/api.ts';
+import type {
+  AnnotationData,
+  ExplanationData,
+  DeviceData,
+  ItemViewData,
+  JobData,
+  QueueEntry,
+  VersionData,
+} from '../main/api.ts';
 import { count, list, plain, probability } from './format.ts';
 import { m } from './paraglide/messages.js';
 import { getLocale } from './paraglide/runtime.js';
@@ -26,6 +34,7 @@ export const actWord = (act: AnnotationData['act']) => known(`act_${act}`, act);
 export const themeWord = (theme: Theme) => known(`theme_${theme}`, theme);
 export const roleWord = (role: Role) => known(`role_${role}`, role);
 export const strategyWord = (strategy: string) => known(`strategy_${strategy}`, strategy);
+export const methodWord = (method: ExplanationData['method']) => known(`method_${method}`, method);
 export const encoderWord = (kind: string) => known(`encoder_${kind}`, kind);
 export const versionStateWord = (state: VersionData['state']) => known(`version_state_${state}`, state);
 export const deviceWord = (device: DeviceData['device']) => known(`device_${device}`, device);

@@ -18,6 +18,7 @@ export const ERROR_CODES = [
   'class-unknown',
   'schema-invalid',
   'item-unknown',
+  'item-blind',
   'version-unknown',
   'nothing-to-undo',
   'nothing-to-redo',

@@ -4,6 +4,7 @@ import { Desk } from './desk.svelte.ts';
 import { DeviceChoice } from './devices.svelte.ts';
 import { Encoders } from './encoders.svelte.ts';
 import { Evidence } from './evidence.svelte.ts';
+import { Explaining } from './explaining.svelte.ts';
 import { Items } from './items.svelte.ts';
 import { Labelling } from './labelling.svelte.ts';
 import { Preferences } from './preferences.svelte.ts';
@@ -13,10 +14,12 @@ import { Wizard } from './wizard.svelte.ts';
 
 const desk = new Desk();
 const preferences = new Preferences();
+const labelling = new Labelling(desk, preferences);
 const parts = {
   desk,
   preferences,
-  labelling: new Labelling(desk, preferences),
+  labelling,
+  explaining: new Explaining(desk, labelling),
   viewing: new Viewing(),
   evidence: new Evidence(desk),
   versions: new Versions(desk),

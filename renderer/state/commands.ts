@@ -6,6 +6,7 @@ import type { CommandId } from '../shortcuts.ts';
 import type { Desk } from './desk.svelte.ts';
 import type { Encoders } from './encoders.svelte.ts';
 import type { Evidence } from './evidence.svelte.ts';
+import type { Explaining } from './explaining.svelte.ts';
 import type { Items } from './items.svelte.ts';
 import type { Labelling } from './labelling.svelte.ts';
 import type { Preferences } from './preferences.svelte.ts';
@@ -19,6 +20,7 @@ export interface Parts {
   labelling: Labelling;
   viewing: Viewing;
   evidence: Evidence;
+  explaining: Explaining;
   versions: Versions;
   items: Items;
   encoders: Encoders;
@@ -29,7 +31,7 @@ const ZOOM_STEP = 1.25;
 const GREY_STEP = 0.05;
 
 export function createCommands(parts: Parts): Record<CommandId, () => void> {
-  const { desk, preferences, labelling, viewing, evidence, versions, items, encoders, wizard } = parts;
+  const { desk, preferences, labelling, viewing, evidence, explaining, versions, items, encoders, wizard } = parts;
   const many = () => desk.status?.task === 'classify-many';
   return {
     'go-label': () => desk.go('label'),
@@ -72,6 +74,10 @@ export function createCommands(parts: Parts): Record<CommandId, () => void> {
     similar: () => {
       if (labelling.similar?.length) desk.dialog = 'similar';
     },
+    explain: () => explaining.toggle(),
+    'explain-class': () => explaining.nextClass(),
+    fainter: () => explaining.stronger(-1),
+    stronger: () => explaining.stronger(1),
     back: () => labelling.step(-1),
     forward: () => labelling.step(1),
     'zoom-in': () => viewing.zoom(ZOOM_STEP),
