@@ -194,6 +194,12 @@ describe.skipIf(SOFTWARE_VULKAN === undefined)('WebGPU, played by software', () 
     expect(answers[0].error).toBeLessThan(1e-4);
   });
 
+  test('says where memory runs out, and goes on', { timeout: 120_000 }, () => {
+    const { status, answers } = onSoftwareVulkan('tests/inference/shortage.child.ts');
+    const short = { code: 'out-of-memory' };
+    expect([status, answers]).toEqual([0, [{ y: 1000 }, short, short, { y: 1000 }]]);
+  });
+
   test.skipIf(!existsSync(CASES))(
     'agrees with the processor to 1e-2 on the reference networks: gradients, losses, weights after two steps',
     { timeout: 300_000 },
