@@ -19,6 +19,7 @@ import type {
   IntervalData,
   PreviewData,
 } from './api.ts';
+import type { VersionExportData, VersionExported } from './api-version-export.ts';
 import type { RealDevice } from './domain/device.ts';
 import type { Candidate, ImportProblem, ItemId } from './domain/item.ts';
 import type { EncoderCard } from './inference/index.ts';
@@ -64,7 +65,11 @@ export interface EncoderEntry {
 export interface TunedPart {
   /** Blob of the joined networks. */
   block: string;
-  kind: 'image' | 'terms' | 'adapters';
+  kind: 'maps' | 'image' | 'terms' | 'adapters';
+  /** What was extended: blob and card; another run begins there. */
+  base: { blob: string; card: EncoderCard };
+  /** Blob of the encoder that they were trained on, whose outputs they may take. */
+  trainedOn: string;
   /** The encoder's part that they look at. */
   place: number;
   members: number;
@@ -217,5 +222,7 @@ export const computeContract = {
     .output(type<{ modelVersion: number; classes: string[]; items: { item: ItemId; probabilities: number[] }[] }>()),
   similar: oc.input(type<{ item: ItemId; count: number }>()).output(type<{ item: ItemId; similarity: number }[]>()),
   explain: oc.input(type<ExplanationQuestion>()).output(type<ExplanationData>()),
+  /** Writes the file as well. */
+  exportVersion: oc.input(type<VersionExportData>()).output(working<VersionExported & { kind: 'exported' }>()),
   simulate: oc.input(type<SimulationOptions>()).output(working<Simulated>()),
 };

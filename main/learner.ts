@@ -8,6 +8,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { strategyNamed } from './acquisition/index.ts';
 import type { EncoderImportData, ExplanationData, ExplanationQuestion } from './api.ts';
+import type { VersionExportData } from './api-version-export.ts';
 import { chooseItems, type ChoiceOptions } from './choosing.ts';
 import type {
   Chosen,
@@ -64,6 +65,7 @@ import {
 } from './training/index.ts';
 import { tune } from './tuner.ts';
 import { extendedEncoder } from './tuning/index.ts';
+import { exportVersion } from './version-out.ts';
 
 export type Report = (stage: string, done: number | null, total: number | null) => void;
 
@@ -116,17 +118,18 @@ export class Learner {
     };
   }
 
-  /** The networks of the encoder before, where they take what the new one takes. Those on a text's terms know the old vocabulary only. */
+  /** The networks of the encoder before, on the new one, where that takes items in the same way. */
   #withTuned(fitted: EncoderFile): EncoderFile & { tuned?: TunedPart } {
     const before = this.#reader.versions.newestEncoder()?.card as EncoderEntry | undefined;
     const tuned = before?.tuned;
-    if (!tuned || tuned.kind === 'terms') return fitted;
+    if (!tuned) return fitted;
     const wanted = JSON.stringify(before.card.parts[tuned.place]);
     const place = fitted.card.parts.findIndex((part) => JSON.stringify(part) === wanted);
     if (place < 0) return fitted;
     const told = { classCount: tuned.classes.length, members: tuned.members, place };
-    const extended = extendedEncoder(fitted, this.#reader.blobs.read(tuned.block), told);
-    return { ...extended, tuned: { ...tuned, place } };
+    const { blobs } = this.#reader;
+    const extended = extendedEncoder(fitted, blobs.read(tuned.block), told, blobs.read(tuned.trainedOn));
+    return { ...extended, tuned: { ...tuned, place, base: { blob: blobs.put(fitted.model), card: fitted.card } } };
   }
 
   #importedEncoders(): Partial<Record<'image' | 'text', EncoderFile>> {
@@ -343,7 +346,9 @@ export class Learner {
     tell: (notice: NoticeEvent) => void,
     signal?: AbortSignal,
   ): Promise<Tuned> {
-    const base = this.#newest();
+    const newest = this.#newest();
+    const { tuned, ...entry } = newest.card as EncoderEntry;
+    const base = tuned ? { blob: tuned.base.blob, card: { ...entry, card: tuned.base.card } } : newest;
     const parts = {
       reader: this.#reader,
       dir: this.#dir,
@@ -421,6 +426,10 @@ export class Learner {
 
   async explain(question: ExplanationQuestion, signal?: AbortSignal): Promise<ExplanationData> {
     return this.#explaining.explain(question, signal);
+  }
+
+  async exportVersion(asked: VersionExportData, report: Report, signal?: AbortSignal) {
+    return { kind: 'exported' as const, ...(await exportVersion(this.#reader, asked, report, signal)) };
   }
 
   async simulate(options: SimulationOptions, report: Report, signal?: AbortSignal): Promise<Simulated> {

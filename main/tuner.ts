@@ -13,7 +13,7 @@ import {
   type Tuned,
   type TuneOptions,
 } from './compute-api.ts';
-import { EngineError } from './domain/errors.ts';
+import { assert, EngineError } from './domain/errors.ts';
 import type { ItemId } from './domain/item.ts';
 import { row, takeRows, type Matrix } from './domain/matrix.ts';
 import { createRng } from './domain/rng.ts';
@@ -23,7 +23,7 @@ import type { Report } from './learner.ts';
 import { intervalOf, type Measuring } from './measuring.ts';
 import { readModel } from './onnx/index.ts';
 import type { Pause } from './pause.ts';
-import type { EncoderRecord, PoolRows, ProjectReader } from './store/index.ts';
+import type { PoolRows, ProjectReader } from './store/index.ts';
 import { decidePromotion, fitHead, poolPrior, trainVersion } from './training/index.ts';
 import {
   extendedEncoder,
@@ -31,6 +31,7 @@ import {
   packed,
   planFor,
   readCheckpoint,
+  readMaps,
   readRows,
   runTuning,
   type RunState,
@@ -44,8 +45,8 @@ import {
 export interface TunerParts {
   reader: ProjectReader;
   dir: string;
-  /** The encoder to extend, and it opened. */
-  base: EncoderRecord;
+  /** The encoder to extend, without networks of an earlier run, and it opened. */
+  base: { blob: string; card: unknown };
   opened: Encoder;
   /** Embeddings by `seq` under an encoder; null where an item cannot be read. */
   vectors(encoder: { blob: string; card: unknown }, seqs: readonly number[]): Promise<Matrix | null>;
@@ -101,16 +102,18 @@ export async function tune(
   const rows = reader.items.poolRows();
   const placeOf = new Map(rows.id.map((id, i) => [id, i]));
   const seqs = begun.items.map(({ id }) => rows.seq[placeOf.get(id)!]);
-  const metadata = readModel(reader.blobs.read(base.blob)).metadata;
-  const read = await readRows(
-    reader.items.partsOf(seqs),
-    opened.card.parts[plan.place],
-    { opened, metadata },
-    {
-      signal,
-      onProgress: (done, of) => report('reading', done, of),
-    },
-  );
+  const model = reader.blobs.read(base.blob);
+  const source = reader.items.partsOf(seqs);
+  const preparation = opened.card.parts[plan.place];
+  const watch = { signal, onProgress: (done: number, of: number) => report('reading', done, of) };
+  const session = { device: options.device, threads: options.threads };
+  const { rows: read, scaling } =
+    plan.kind === 'maps' && preparation.kind === 'image'
+      ? await readMaps(source, { model, preparation, ...copiesOf(plan), seed: begun.seed, session }, watch)
+      : {
+          rows: await readRows(source, preparation, { opened, metadata: readModel(model).metadata }, watch),
+          scaling: null,
+        };
   // What cannot be read now was never among what the run learned from.
   const usable = begun.items.flatMap((_, i) => (read[i].length > 0 ? [i] : []));
   const numbers = new Map(schema.classes.map((name, j) => [name, j]));
@@ -123,6 +126,7 @@ export async function tune(
     task: schema.task,
     classCount: schema.classes.length,
     encoder: opened,
+    scaling,
     imported: null,
   };
   if (plan.kind === 'adapters')
@@ -149,7 +153,7 @@ export async function tune(
       { device, threads: options.threads, from: resumedFrom(file) },
     ),
   );
-  const extended = extendedEncoder({ model: reader.blobs.read(base.blob), card: opened.card }, block, {
+  const extended = extendedEncoder({ model, card: opened.card }, block, {
     classCount: schema.classes.length,
     members: plan.members,
     place: plan.place,
@@ -161,6 +165,8 @@ export async function tune(
     card: extended.card,
     tuned: {
       block: reader.blobs.put(block),
+      base: { blob: base.blob, card: opened.card },
+      trainedOn: base.blob,
       kind: plan.kind,
       place: plan.place,
       members: plan.members,
@@ -178,6 +184,12 @@ export async function tune(
     snapshot: begun,
     plan,
   };
+}
+
+function copiesOf({ augmentation }: TuningPlan) {
+  const { image, copies } = augmentation;
+  assert(image !== null, 'changes of images', augmentation);
+  return { changes: image, copies };
 }
 
 /** The state to go on from, as it is on disk now: also after a device was lost on the way. */

@@ -58,6 +58,8 @@ export function assemble(blocks: readonly Block[], reduction: Reduction | null):
     g.output('reduced', 'float32', ['n', reducedDims], projected);
   } else g.output('reduced', 'float32', ['n', dims], embedding);
   joined.forEach((outputs, i) => {
+    const { maps } = blocks[i];
+    if (maps) g.output('maps', 'float32', ['n', maps.channels, maps.side, maps.side], outputs.maps);
     if (blocks[i].terms === undefined) return;
     g.output('term_rows', 'int64', ['n', 'terms'], outputs.term_rows);
     g.output('term_weights', 'float32', ['n', 'terms'], outputs.term_weights);

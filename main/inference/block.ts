@@ -78,6 +78,8 @@ export interface Block {
   dims: number;
   /** Size of the vocabulary behind 'term_rows', for blocks that have it. */
   terms?: number;
+  /** Size of the output 'maps' `[k, channels, side, side]`, for blocks that have it: what an image shows where. */
+  maps?: { channels: number; side: number };
   /** Metadata that the finished model must carry, such as a tokenizer. */
   metadata?: Record<string, string>;
   /** How many parts it was fitted on. */

@@ -11,7 +11,7 @@ import { EngineError } from '../domain/errors.ts';
 import type { ImagePart, Part, PartKind } from '../domain/item.ts';
 import { row, type Matrix } from '../domain/matrix.ts';
 import { createRng, type Rng } from '../domain/rng.ts';
-import { GraphBuilder, readModel } from '../onnx/index.ts';
+import { GraphBuilder, readModel, withOutputs } from '../onnx/index.ts';
 import { assemble, fitReduction, isWide } from './assemble.ts';
 import {
   addAffine,
@@ -41,6 +41,8 @@ export interface EncoderCard {
   parts: Preparation[];
   /** Size of the vocabulary of 'term_rows'; null where the encoder gives no sparse vectors. */
   terms: number | null;
+  /** Size of its output 'maps', where it has one. */
+  maps?: { channels: number; side: number };
   /** Parts of each kind it was fitted on. */
   fittedOn: Partial<Record<PartKind, number>>;
   seed: number;
@@ -67,6 +69,7 @@ export interface FitOptions {
 
 /** Texts whose terms the decomposition looks at; document frequencies come from all. */
 const TEXT_SAMPLE = 8192;
+const TERMS = ['term_rows', 'term_weights'];
 const JOINT_SAMPLE = 1000;
 
 /** An opened encoder. */
@@ -101,7 +104,9 @@ export async function openEncoder(
       { expected: card.sha256 },
     );
   }
-  const items = await openItemModel(model, card.parts, options);
+  // ONNX Runtime computes every output of a graph, wanted or not.
+  const outputs = ['embedding', 'reduced', ...(card.tuned ? ['members'] : []), ...(card.terms === null ? [] : TERMS)];
+  const items = await openItemModel(withOutputs(model, outputs), card.parts, options);
   return {
     card,
     get device() {
@@ -213,6 +218,7 @@ export function cardOf(
   seed: number,
 ): EncoderCard {
   const width = (name: string) => Number(readModel(model).outputs.find((output) => output.name === name)?.dims[1]);
+  const maps = blocks.find((block) => block.maps)?.maps;
   return {
     format: 1,
     origin,
@@ -220,6 +226,7 @@ export function cardOf(
     reducedDims: width('reduced'),
     parts: blocks.map((block) => block.preparation),
     terms: blocks.find((block) => block.terms !== undefined)?.terms ?? null,
+    ...(maps && { maps }),
     fittedOn: Object.fromEntries(blocks.map((block) => [block.kind, block.fittedOn])),
     seed,
     sha256: sha256(model),

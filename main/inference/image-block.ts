@@ -17,12 +17,14 @@ import {
   inputsOf,
   standardisation,
 } from './block.ts';
-import { addDictionary, type Dictionary, type DictionaryShape, fitDictionary } from './patches.ts';
+import { addCells, addDictionary, addMap, type Dictionary, type DictionaryShape, fitDictionary } from './patches.ts';
 import { decodePixels } from './pixels.ts';
 import { openSession, tensor } from './session.ts';
 
 const SIDE = 128;
 const GRID = 3;
+/** Side of the maps that fine-tuned networks look at. */
+const MAP_SIDE = 15;
 const DICTIONARIES: DictionaryShape[] = [
   { patch: 8, words: 96, shrink: 1 },
   { patch: 6, words: 160, shrink: 2 },
@@ -51,18 +53,24 @@ export async function fitImageBlock(paths: readonly string[], rng: Rng, watch: F
   }
   const preparation: ImagePreparation = { kind: 'image', side: SIDE, channels, fit: 'fill', mean: null, std: null };
   const dims = DICTIONARIES.reduce((sum, { words }) => sum + words * GRID * GRID, 0);
+  const maps = { channels: DICTIONARIES.reduce((sum, { words }) => sum + words, 0), side: MAP_SIDE };
   const build = (scaling: Affine | null) => {
     const g = new GraphBuilder('image');
     const [image] = inputsOf(preparation).map((input) => g.input(input.name, input.dtype, input.dims));
-    const pooled = dictionaries.map((dictionary) => addDictionary(g, image, SIDE, dictionary, GRID));
-    const roots = g.node('Sqrt', [g.node('Concat', pooled, { axis: 1 })]);
-    g.output('features', 'float32', ['n', dims], scaling ? addAffine(g, roots, scaling) : roots);
+    const activations = dictionaries.map((dictionary) => addDictionary(g, image, SIDE, dictionary));
+    const rooted = (pooled: string[]) => g.node('Sqrt', [g.node('Concat', pooled, { axis: 1 })]);
+    const cells = rooted(activations.map((activation) => addCells(g, activation, GRID)));
+    g.output('features', 'float32', ['n', dims], scaling ? addAffine(g, cells, scaling) : cells);
+    if (scaling) {
+      const squares = rooted(activations.map((activation) => addMap(g, activation, MAP_SIDE)));
+      g.output('maps', 'float32', ['n', maps.channels, maps.side, maps.side], squares);
+    }
     return g.toModel();
   };
   const raw = await measure(build(null), images, channels, dims, 'image features', watch);
   const scaling = standardisation(raw);
   const features = applyAffine(raw, scaling);
-  return { kind: 'image', model: build(scaling), preparation, dims, fittedOn: images.length, features };
+  return { kind: 'image', model: build(scaling), preparation, dims, maps, fittedOn: images.length, features };
 }
 
 async function decodeSample(

@@ -4,6 +4,7 @@
  * patches come to each cluster. Coates, Lee & Ng 2011, "An analysis of single-layer
  * networks in unsupervised feature learning"; the numbers 10 and 0.1 are theirs.
  */
+import { assert } from '../domain/errors.ts';
 import type { Rng } from '../domain/rng.ts';
 import { type GraphBuilder, GraphBuilder as Builder } from '../onnx/index.ts';
 import { symmetricEigen } from './decompose.ts';
@@ -67,14 +68,15 @@ export async function fitDictionary(
   return { ...shape, channels, components, projection, offset, centres };
 }
 
-/** Adds the dictionary to a graph: image `[k, channels, side, side]` (0–255) → features `[k, words · cells]`, pooled over a `grid × grid` of cells. Triangle activation: how much closer than the average a word is (Coates et al., eq. 4). */
-export function addDictionary(
-  g: GraphBuilder,
-  image: string,
-  side: number,
-  dictionary: Dictionary,
-  grid: number,
-): string {
+/** How close each place of an image comes to each word: `[k, words, across, across]`. */
+export interface Activation {
+  tensor: string;
+  words: number;
+  across: number;
+}
+
+/** Adds the dictionary to a graph: image `[k, channels, side, side]` (0–255) → activations. Triangle activation: how much closer than the average a word is (Coates et al., eq. 4). */
+export function addDictionary(g: GraphBuilder, image: string, side: number, dictionary: Dictionary): Activation {
   const { patch, shrink, words, channels, components, projection, offset, centres } = dictionary;
   const pixels = channels * patch ** 2;
   const across = Math.floor(side / shrink) - patch + 1;
@@ -109,10 +111,24 @@ export function addDictionary(
   ]);
   const distance = g.node('Sqrt', [g.node('Relu', [g.node('Add', [cross, energy])])]);
   const average = g.node('Mul', [g.node('ReduceSum', [distance, g.ints(1)], { keepdims: 1 }), g.scalar(1 / words)]);
-  const triangle = g.node('Relu', [g.node('Sub', [average, distance])]);
-  const flat = g.node('Reshape', [triangle, g.ints(0, words, across * across)]);
+  return { tensor: g.node('Relu', [g.node('Sub', [average, distance])]), words, across };
+}
+
+/** Averages over a `grid × grid` of cells: `[k, words · cells]`. */
+export function addCells(g: GraphBuilder, { tensor, words, across }: Activation, grid: number): string {
+  const flat = g.node('Reshape', [tensor, g.ints(0, words, across * across)]);
   const pooled = g.node('MatMul', [flat, g.constant(poolingMatrix(across, grid), [across * across, grid * grid])]);
   return g.node('Reshape', [pooled, g.ints(0, words * grid * grid)]);
+}
+
+/** Averages over squares of equal size, about `side × side` of them: `[k, words, side, side]`. */
+export function addMap(g: GraphBuilder, { tensor, across }: Activation, side: number): string {
+  const step = Math.round(across / side);
+  // What is left at the end makes a square of its own where one is still wanted.
+  const whole = Math.floor(across / step);
+  assert(whole === side || (whole === side - 1 && across % step > 0), `${side} squares`, { across, step });
+  const window = { kernel_shape: [step, step], strides: [step, step], ceil_mode: whole < side ? 1 : 0 };
+  return g.node('AveragePool', [tensor], window);
 }
 
 /** Column per cell: the average over the positions in it. */

@@ -21,7 +21,7 @@ import {
   ValueInfoProtoSchema,
 } from 'onnx-buf';
 import { assert, EngineError } from '../domain/errors.ts';
-import { metadataEntries, readModel, writeModel } from './model.ts';
+import { metadataEntries, reachable, readModel, writeModel } from './model.ts';
 import { type Dim, type DType, dtypeCode, makeTensor, type TensorData } from './tensor.ts';
 
 /** An attribute value. Plain numbers are integers; floats are marked by `float` so that 1 is never ambiguous. */
@@ -270,28 +270,6 @@ function refuseUnjoinable(functions: number, graph: GraphProto, theirs: number, 
     `Export the model again in opset ${ours}.`,
     { theirs, ours, operator: other?.opType ?? null },
   );
-}
-
-/** The nodes that the wanted outputs need, in file order, and every name they touch, subgraphs included. */
-function reachable(graph: GraphProto, wanted: readonly string[]): { nodes: NodeProto[]; names: Set<string> } {
-  const names = new Set(wanted);
-  const addInputs = (node: NodeProto): void => {
-    node.input.forEach((name) => names.add(name));
-    for (const attribute of node.attribute) {
-      for (const sub of [attribute.g, ...attribute.graphs]) {
-        sub?.node.forEach(addInputs);
-        sub?.output.forEach((value) => names.add(value.name));
-      }
-    }
-  };
-  const nodes: NodeProto[] = [];
-  for (let i = graph.node.length - 1; i >= 0; i--) {
-    const node = graph.node[i];
-    if (!node.output.some((name) => name !== '' && names.has(name))) continue;
-    addInputs(node);
-    nodes.push(node);
-  }
-  return { nodes: nodes.reverse(), names };
 }
 
 function renameNode(node: NodeProto, rename: (name: string) => string, prefix: string): NodeProto {

@@ -3,7 +3,8 @@
  * A model is only ever its own bytes; running it is `inference`'s.
  */
 export { float, GraphBuilder, makeNode, makeValueInfo, OPSET, type Attribute } from './builder.ts';
-export { readModel, withConstants, withMetadata, writeModel, type OnnxModel } from './model.ts';
+export { readModel, withConstants, withMetadata, withOutputs, writeModel, type OnnxModel } from './model.ts';
+export { quantize, type Quantized } from './quantize.ts';
 export {
   dtypeCode,
   dtypeOf,

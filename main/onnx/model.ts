@@ -155,3 +155,40 @@ export function withConstants(bytes: Uint8Array, values: Readonly<Record<string,
   assert(changed.size === 0, 'constants of these names', [...changed.keys()]);
   return writeModel(proto);
 }
+
+/** The same model with only some of its outputs, and only what they need. A name that it has no such output for is a bug and asserts. */
+export function withOutputs(bytes: Uint8Array, names: readonly string[]): Uint8Array {
+  const { proto, graph } = readModel(bytes);
+  graph.output = names.map((name) => {
+    const output = graph.output.find((o) => o.name === name);
+    assert(output !== undefined, 'an output of this name', name);
+    return output;
+  });
+  const needed = reachable(graph, names);
+  graph.node = needed.nodes;
+  graph.initializer = graph.initializer.filter(({ name }) => needed.names.has(name));
+  graph.input = graph.input.filter(({ name }) => needed.names.has(name));
+  return writeModel(proto);
+}
+
+/** The nodes that the wanted outputs need, in file order, and every name they touch, subgraphs included. */
+export function reachable(graph: GraphProto, wanted: readonly string[]): { nodes: NodeProto[]; names: Set<string> } {
+  const names = new Set(wanted);
+  const addInputs = (node: NodeProto): void => {
+    node.input.forEach((name) => names.add(name));
+    for (const attribute of node.attribute) {
+      for (const sub of [attribute.g, ...attribute.graphs]) {
+        sub?.node.forEach(addInputs);
+        sub?.output.forEach((value) => names.add(value.name));
+      }
+    }
+  };
+  const nodes: NodeProto[] = [];
+  for (let i = graph.node.length - 1; i >= 0; i--) {
+    const node = graph.node[i];
+    if (!node.output.some((name) => name !== '' && names.has(name))) continue;
+    addInputs(node);
+    nodes.push(node);
+  }
+  return { nodes: nodes.reverse(), names };
+}

@@ -1,7 +1,9 @@
+/// <reference lib="esnext.float16" />
 /**
  * Random changes of examples that leave their class as it is: images are shifted, scaled,
  * turned, made brighter or darker and, only where a project allows it, mirrored (a mirrored
- * chest X-ray is wrong); texts lose some words. Every change is drawn from the generator
+ * chest X-ray is wrong); texts lose some words, maps some
+ * channels. Every change is drawn from the generator
  * that is passed in.
  */
 import type { Rng } from '../domain/rng.ts';
@@ -24,12 +26,14 @@ export interface ImageChanges {
 
 export interface Augmentation {
   image: ImageChanges | null;
-  /** Share of a text's words that is left out. */
+  /** Share of a text's words, or of the channels of maps, that is left out. */
   words: number;
+  /** Changed copies that were made of each image beforehand: an item's rows after the first. */
+  copies: number;
 }
 
 /** No changes at all. */
-export const UNCHANGED: Augmentation = { image: null, words: 0 };
+export const UNCHANGED: Augmentation = { image: null, words: 0, copies: 0 };
 
 /** An image `[channels, side, side]` changed at random; what comes in from outside is the nearest edge. */
 export function changedImage(
@@ -85,12 +89,19 @@ function relit(values: Float32Array, gain: number, lift: number): Float32Array {
   return values;
 }
 
-/** A text without some of its words: terms get the weight 0, tokens are taken out; the first and the last token stay, for they mark the ends. */
+/** A text without some of its words: terms get the weight 0, tokens are taken out; the first and the last token stay, for they mark the ends. Maps lose whole channels, and the rest is made up for. */
 export function thinned(row: ExampleRow, share: number, rng: Rng): ExampleRow {
   if (row.term_weights) {
     const { data, dims } = row.term_weights;
     const weights = Float32Array.from(data as Float32Array, (weight) => (rng.next() < share ? 0 : weight));
     return { ...row, term_weights: { data: weights, dims } };
+  }
+  if (row.maps) {
+    const { data, dims } = row.maps;
+    const area = dims[1] * dims[2];
+    const maps = Float32Array.from(data as Float16Array);
+    for (let c = 0; c < dims[0]; c++) if (rng.next() < share) maps.fill(0, c * area, (c + 1) * area);
+    return { maps: { data: maps.map((value) => value / (1 - share)), dims } };
   }
   if (!row.text_tokens) return row;
   const tokens = row.text_tokens.data as BigInt64Array;

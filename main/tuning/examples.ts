@@ -1,3 +1,4 @@
+/// <reference lib="esnext.float16" />
 /**
  * What a network is trained and measured on: items as rows of input tensors, read once,
  * and batches of them, drawn with random changes or taken as they are. A long text has
@@ -10,7 +11,7 @@ import { type Augmentation, changedImage, thinned } from './augment.ts';
 
 /** Values of one input of one row; `dims` without the batch axis. Images that hold whole grey values are kept as bytes. */
 export interface RowTensor {
-  data: Float32Array | Uint8ClampedArray | BigInt64Array;
+  data: Float32Array | Float16Array | Uint8ClampedArray | BigInt64Array;
   dims: readonly number[];
 }
 
@@ -61,7 +62,8 @@ export class Examples {
     this.classes = classes;
     this.#labelling = labelling;
     this.#augmentation = augmentation;
-    this.itemOf = rows.flatMap((own, i) => own.map(() => i));
+    // Changed copies are for training only.
+    this.itemOf = rows.flatMap((own, i) => (augmentation.copies > 0 ? [i] : own.map(() => i)));
   }
 
   get size(): number {

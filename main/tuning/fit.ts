@@ -97,6 +97,7 @@ export async function fit(
       return stepping.take(
         state.weights,
         divided(picked, pieces).map((part) => training.draw(part, draw, views)),
+        draw,
       );
     });
     const { gradients, norm } = clipByGlobalNorm(taken.gradients, plan.clip);

@@ -7,10 +7,19 @@ export { changedImage, thinned, UNCHANGED, type Augmentation, type ImageChanges 
 export { readCheckpoint, removeCheckpoint, writeCheckpoint, type Checkpoint } from './checkpoint.ts';
 export { Examples, type Batch, type ExampleRow, type Labelling } from './examples.ts';
 export { fit, kept, type FitPlan, type FitState, type FitWatch } from './fit.ts';
-export { adaptedNetwork, imageNetwork, textNetwork, type AdapterPlan, type Layer, type Network } from './networks.ts';
+export {
+  adaptedNetwork,
+  imageNetwork,
+  mapNetwork,
+  textNetwork,
+  type AdapterPlan,
+  type Layer,
+  type MapScaling,
+  type Network,
+} from './networks.ts';
 export { Measuring, Stepping } from './passes.ts';
 export { LEAST_TUNING_LABELS, planFor, type PlanOptions, type TuningPlan } from './plan.ts';
-export { readRows } from './reading.ts';
+export { readMaps, readRows, type MapReading, type ReadWatch } from './reading.ts';
 export { foldsOf, runTuning, type TuningInput, type TuningResult } from './run.ts';
 export { packed, runStages, unpacked, type Finished, type RunState, type RunWatch, type Stage } from './stages.ts';
 export { extendedEncoder, scaleOf, tunedBlock } from './tuned-encoder.ts';

@@ -29,84 +29,140 @@ export interface Network {
 
 export const LOGITS = 'logits';
 
-/** One convolution of an image network, with batch normalisation and a rectifier after it; 'pool' halves both sides by their maximum. */
-export type Layer = { channels: number; kernel: 3 | 5; stride: 1 | 2 } | 'pool';
+/** A layer of an image network: a convolution with batch normalisation and a rectifier after it, or a maximum over squares that halves both sides. */
+export type Layer = { channels: number; kernel: 1 | 3 | 5; stride: 1 | 2 } | { pool: 2 | 3 };
 
-/** A small convolutional network from nothing, for the images of one preparation. He et al. 2015 for the weights to begin with; Ioffe & Szegedy 2015 for the normalisation, which is folded into the convolutions when it is finished. */
+/** What a convolutional network looks at, and how its values are made alike before it. */
+interface Seen {
+  input: string;
+  channels: number;
+  side: number;
+  /** Adds the input's preparation; only where `finished` does the file take raw values. */
+  prepare(g: GraphBuilder, x: string, finished: boolean): string;
+}
+
+/** A small convolutional network from nothing, for the images of one preparation. */
 export function imageNetwork(
   preparation: ImagePreparation,
   layers: readonly Layer[],
   classCount: number,
   seed: number,
+  dropout = 0,
+): Network {
+  const [{ name: input }] = inputsOf(preparation);
+  const { channels, side } = preparation;
+  const seen = { input, channels, side, prepare: (g: GraphBuilder, x: string) => standardised(g, x, channels, side) };
+  return convolutional(seen, layers, classCount, seed, dropout);
+}
+
+/** Of every channel of maps: what to subtract and to multiply by. */
+export interface MapScaling {
+  shift: Float32Array;
+  factor: Float32Array;
+}
+
+/** A small convolutional network from nothing on an encoder's maps: what the encoder sees is not learned again. It is trained on scaled maps and scales them itself when it is finished. */
+export function mapNetwork(
+  { channels, side }: { channels: number; side: number },
+  { shift, factor }: MapScaling,
+  layers: readonly Layer[],
+  classCount: number,
+  seed: number,
+  dropout = 0,
+): Network {
+  const prepare = (g: GraphBuilder, x: string, finished: boolean) => {
+    if (!finished) return x;
+    const shape = [1, channels, 1, 1];
+    return g.node('Mul', [g.node('Sub', [x, g.constant(shift, shape)]), g.constant(factor, shape)]);
+  };
+  return convolutional({ input: 'maps', channels, side, prepare }, layers, classCount, seed, dropout);
+}
+
+/** He et al. 2015 for the weights to begin with; Ioffe & Szegedy 2015 for the normalisation, which is folded into the convolutions when the network is finished. */
+function convolutional(
+  seen: Seen,
+  layers: readonly Layer[],
+  classCount: number,
+  seed: number,
+  dropout: number,
 ): Network {
   const rng = createRng(seed).derive('image network');
-  const model = imageModel(preparation, layers, classCount, ({ out, fan }) =>
-    normals(out * fan, Math.sqrt(2 / fan), rng),
-  );
+  const fresh = (out: number, fan: number) => normals(out * fan, Math.sqrt(2 / fan), rng);
+  const model = convolutionalModel(seen, layers, classCount, { fresh, dropout });
   return {
     ...networkOf(model, /\/(kernel|scale|shift|weight|bias)$/, /\/(mean|variance)$/),
-    finish: (values) => imageModel(preparation, layers, classCount, null, values),
+    finish: (values) => convolutionalModel(seen, layers, classCount, { values }),
   };
 }
 
-/** The graph with batch normalisations and fresh kernels, or with `values` and the normalisations folded. */
-function imageModel(
-  preparation: ImagePreparation,
+/** The graph to be trained, with batch normalisations and fresh kernels; or with trained values and the normalisations folded. */
+function convolutionalModel(
+  seen: Seen,
   layers: readonly Layer[],
   classCount: number,
-  fresh: ((kernel: { out: number; fan: number }) => Float32Array) | null,
-  values?: Tensors,
+  made: { fresh(out: number, fan: number): Float32Array; dropout: number } | { values: Tensors },
 ): Uint8Array {
   const g = new GraphBuilder('network');
-  const [input] = inputsOf(preparation).map(({ name, dtype, dims }) => g.input(name, dtype, dims));
-  let x = standardised(g, input, preparation);
-  let channels: number = preparation.channels;
+  const { side } = seen;
+  let { channels } = seen;
+  let x = seen.prepare(g, g.input(seen.input, 'float32', ['n', channels, side, side]), 'values' in made);
   layers.forEach((layer, i) => {
-    if (layer === 'pool') {
-      x = g.node('MaxPool', [x], { kernel_shape: [2, 2], strides: [2, 2] });
+    if ('pool' in layer) {
+      const pads = Array<number>(4).fill(layer.pool - 2);
+      x = g.node('MaxPool', [x], { kernel_shape: [layer.pool, layer.pool], strides: [2, 2], pads });
       return;
     }
     const { channels: out, kernel, stride } = layer;
     const fan = channels * kernel * kernel;
-    const pad = (kernel - 1) / 2;
+    const shape = [out, channels, kernel, kernel];
     const convolve = (...weights: string[]) =>
       g.node('Conv', [x, ...weights], {
         kernel_shape: [kernel, kernel],
         strides: [stride, stride],
-        pads: [pad, pad, pad, pad],
+        pads: Array<number>(4).fill((kernel - 1) / 2),
       });
-    const shape = [out, channels, kernel, kernel];
-    if (fresh) {
-      const constant = (name: string, value: number) =>
-        g.constant(new Float32Array(out).fill(value), [out], `layer${i}/${name}`);
-      const convolved = convolve(g.constant(fresh({ out, fan }), shape, `layer${i}/kernel`));
+    const name = (of: string) => `layer${i}/${of}`;
+    if ('values' in made) {
+      const { weights, bias } = folded(made.values, name, fan);
+      x = convolve(g.constant(weights, shape, name('kernel')), g.constant(bias, [out], name('bias')));
+    } else {
+      const constant = (of: string, value: number) => g.constant(new Float32Array(out).fill(value), [out], name(of));
+      const convolved = convolve(g.constant(made.fresh(out, fan), shape, name('kernel')));
       const own = [constant('scale', 1), constant('shift', 0), constant('mean', 0), constant('variance', 1)];
       x = g.node('BatchNormalization', [convolved, ...own], { epsilon: float(EPSILON) });
-    } else {
-      const [weights, scale, shift, mean, variance] = ['kernel', 'scale', 'shift', 'mean', 'variance'].map(
-        (name) => values![`layer${i}/${name}`],
-      );
-      const factor = scale.map((s, j) => s / Math.sqrt(variance[j] + EPSILON));
-      const folded = weights.map((w, at) => w * factor[Math.floor(at / fan)]);
-      const bias = shift.map((b, j) => b - mean[j] * factor[j]);
-      x = convolve(g.constant(folded, shape, `layer${i}/kernel`), g.constant(bias, [out], `layer${i}/bias`));
     }
     x = g.node('Relu', [x]);
     channels = out;
   });
-  const pooled = g.node('Flatten', [g.node('GlobalAveragePool', [x])]);
-  const head = values && { weights: values['head/weight'], bias: values['head/bias'] };
-  linear(g, pooled, channels, classCount, head);
+  let pooled = g.node('Flatten', [g.node('GlobalAveragePool', [x])]);
+  if ('values' in made) {
+    linear(g, pooled, channels, classCount, { weights: made.values['head/weight'], bias: made.values['head/bias'] });
+  } else {
+    if (made.dropout > 0) pooled = g.node('Dropout', [pooled, g.scalar(made.dropout)]);
+    linear(g, pooled, channels, classCount);
+  }
   return g.toModel();
 }
 
 const EPSILON = 1e-5;
 
+/** A convolution and the normalisation after it as one convolution. */
+function folded(values: Tensors, name: (of: string) => string, fan: number) {
+  const [kernel, scale, shift, mean, variance] = ['kernel', 'scale', 'shift', 'mean', 'variance'].map(
+    (of) => values[name(of)],
+  );
+  const factor = scale.map((s, j) => s / Math.sqrt(variance[j] + EPSILON));
+  return {
+    weights: kernel.map((w, at) => w * factor[Math.floor(at / fan)]),
+    bias: shift.map((b, j) => b - mean[j] * factor[j]),
+  };
+}
+
 /** Each image to mean 0 and variance 1, so that exposure does not matter. */
-function standardised(g: GraphBuilder, image: string, { channels, side }: ImagePreparation): string {
+function standardised(g: GraphBuilder, image: string, channels: number, side: number): string {
   // One plane, so that the average is over channels too.
-  const average = (x: string) =>
-    g.node('GlobalAveragePool', [g.node('Reshape', [x, g.ints(-1, 1, channels * side, side)])]);
+  const plane = g.ints(-1, 1, channels * side, side);
+  const average = (x: string) => g.node('GlobalAveragePool', [g.node('Reshape', [x, plane])]);
   const centred = g.node('Sub', [image, average(image)]);
   const deviation = g.node('Sqrt', [g.node('Add', [average(g.node('Mul', [centred, centred])), g.scalar(1)])]);
   return g.node('Div', [centred, deviation]);

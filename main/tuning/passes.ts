@@ -17,6 +17,7 @@ import {
   type TrainingGraph,
 } from '../autodiff/index.ts';
 import { matrix, type Matrix } from '../domain/matrix.ts';
+import type { Rng } from '../domain/rng.ts';
 import { blockSize, type Feeds, openSession, type Session, type SessionOptions, tensor } from '../inference/index.ts';
 import type { Batch, Examples } from './examples.ts';
 import type { Network } from './networks.ts';
@@ -24,7 +25,13 @@ import type { Network } from './networks.ts';
 type Shapes = Record<string, readonly number[]>;
 
 /** How a model is written for shapes, and for a device's convolutions: `block` as in `LoadOptions`. */
-type Make = (shapes: Shapes, how: { block: number | null }) => Uint8Array;
+type Make = (shapes: Shapes, how: { block: number | null }) => TrainingGraph;
+
+/** A graph that runs, and what is drawn for it at every step. */
+interface Opened {
+  session: Session;
+  dropout: TrainingGraph['dropout'];
+}
 
 /** Graphs kept at once. */
 const MOST = 6;
@@ -34,7 +41,7 @@ const ROWS = 16;
 class Sessions {
   readonly #make: Make;
   readonly #options: SessionOptions;
-  readonly #open = new Map<string, Session>();
+  readonly #open = new Map<string, Opened>();
 
   constructor(make: Make, options: SessionOptions) {
     this.#make = make;
@@ -45,10 +52,11 @@ class Sessions {
   async for(batch: Batch): Promise<Opened> {
     const shapes = Object.fromEntries(Object.entries(batch.feeds).map(([name, { dims }]) => [name, dims]));
     const key = JSON.stringify(shapes);
-    let session = this.#open.get(key);
-    if (!session) {
+    let opened = this.#open.get(key);
+    if (!opened) {
       const block = elsewhere(this.#options) ? null : await blockSize();
-      session = await openSession(this.#make(shapes, { block }), this.#options);
+      const { model, dropout } = this.#make(shapes, { block });
+      opened = { session: await openSession(model, this.#options), dropout };
       const [oldest] = this.#open;
       if (oldest && this.#open.size >= MOST) {
         this.#open.delete(oldest[0]);
@@ -100,7 +108,7 @@ export class Stepping {
     const portable = elsewhere(options);
     this.#sessions = new Sessions(
       (shapes, how) =>
-        trainingGraph(model, { loss, output, trainable, shapes, batchStatistics, portable, ...how }).model,
+        trainingGraph(model, { loss, output, trainable, shapes, batchStatistics, portable, dropout: true, ...how }),
       options,
     );
   }
@@ -149,7 +157,7 @@ export class Measuring {
     const { model, output } = network;
     const trainable = Object.keys({ ...network.weights, ...network.statistics });
     this.#sessions = new Sessions(
-      (shapes, how) => trainingGraph(model, { loss: null, trainable, shapes, keep: [output], ...how }).model,
+      (shapes, how) => trainingGraph(model, { loss: null, trainable, shapes, keep: [output], ...how }),
       options,
     );
   }

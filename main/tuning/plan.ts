@@ -12,8 +12,8 @@ import type { AdapterPlan, Layer } from './networks.ts';
 /** Everything that decides what a run gives, apart from the items. JSON. */
 export interface TuningPlan {
   format: 1;
-  /** 'image', 'terms': a small network from nothing; 'adapters': an imported encoder with low-rank adapters. */
-  kind: 'image' | 'terms' | 'adapters';
+  /** 'maps', 'image', 'terms': a small network from nothing, on the encoder's maps, an image, a text's terms; 'adapters': an imported encoder with low-rank adapters. */
+  kind: 'maps' | 'image' | 'terms' | 'adapters';
   /** The encoder's part that the networks look at: a place in its card's `parts`. */
   place: number;
   /** Networks, each trained without one part of the labelled items. */
@@ -21,6 +21,8 @@ export interface TuningPlan {
   fit: FitPlan;
   augmentation: Augmentation;
   layers: Layer[];
+  /** Share of the pooled features that is dropped in training. */
+  dropout: number;
   /** Width of a text network. */
   dims: number;
   adapters: AdapterPlan;
@@ -40,7 +42,16 @@ export interface PlanOptions {
 /** Fewer labelled items than this teach a network nothing that the head does not know. */
 export const LEAST_TUNING_LABELS = 60;
 
-const LAYERS: Layer[] = [
+/** For maps of 15 × 15. */
+const MAP_LAYERS: Layer[] = [
+  { channels: 48, kernel: 1, stride: 1 },
+  { channels: 64, kernel: 3, stride: 1 },
+  { pool: 3 },
+  { channels: 96, kernel: 3, stride: 1 },
+];
+
+/** For images, where there are no maps. */
+const IMAGE_LAYERS: Layer[] = [
   { channels: 24, kernel: 3, stride: 2 },
   { channels: 48, kernel: 3, stride: 2 },
   { channels: 48, kernel: 3, stride: 1 },
@@ -49,6 +60,10 @@ const LAYERS: Layer[] = [
   { channels: 128, kernel: 3, stride: 2 },
   { channels: 128, kernel: 3, stride: 1 },
 ];
+
+/** Bytes that maps may take while a run lasts, and changed copies of an image at most. */
+const MAP_BYTES = 1e9;
+const MOST_COPIES = 12;
 
 /** The plan for a project. Errors: `tuning-unavailable`. */
 export function planFor(card: EncoderCard, { task, labels, imported, flip }: PlanOptions): TuningPlan {
@@ -67,21 +82,35 @@ export function planFor(card: EncoderCard, { task, labels, imported, flip }: Pla
   const shared = {
     format: 1 as const,
     place,
-    layers: LAYERS,
+    layers: [],
+    dropout: 0,
     dims: 64,
     adapters: { rank: 8, alpha: 16, headRate: 1 },
     weight: 1,
   };
   if (preparation.kind === 'image' && !imported.image) {
+    const image = { shift: 0.06, scale: 0.1, rotate: 8, brightness: 0.1, contrast: 0.2, flip };
+    const fit = { ...SCHEDULE, loss, batch: 32, average: 0.98, patience: null };
+    if (card.maps) {
+      const { channels, side } = card.maps;
+      const copies = Math.min(MOST_COPIES, Math.floor(MAP_BYTES / (2 * channels * side * side * labels)) - 1);
+      return {
+        ...shared,
+        kind: 'maps',
+        members: 4,
+        layers: MAP_LAYERS,
+        dropout: 0.3,
+        fit: { ...fit, epochs: 80, rate: 4e-3, weightDecay: 0.1 },
+        augmentation: { image, words: 0.1, copies: Math.max(1, copies) },
+      };
+    }
     return {
       ...shared,
       kind: 'image',
-      members: 5,
-      fit: { ...SCHEDULE, loss, epochs: 50, batch: 32, rate: 2e-3, weightDecay: 0.05, average: 0.98, patience: null },
-      augmentation: {
-        image: { shift: 0.06, scale: 0.1, rotate: 8, brightness: 0.1, contrast: 0.2, flip },
-        words: 0,
-      },
+      members: 4,
+      layers: IMAGE_LAYERS,
+      fit: { ...fit, epochs: 50, rate: 2e-3, weightDecay: 0.05 },
+      augmentation: { image, words: 0, copies: 0 },
     };
   }
   if (preparation.kind === 'text' && preparation.method === 'terms') {
@@ -90,7 +119,7 @@ export function planFor(card: EncoderCard, { task, labels, imported, flip }: Pla
       kind: 'terms',
       members: 5,
       fit: { ...SCHEDULE, loss, epochs: 30, batch: 32, rate: 3e-3, weightDecay: 0.05, average: null, patience: 6 },
-      augmentation: { image: null, words: 0.3 },
+      augmentation: { ...UNCHANGED, words: 0.3 },
     };
   }
   return {
@@ -100,7 +129,7 @@ export function planFor(card: EncoderCard, { task, labels, imported, flip }: Pla
     fit: { ...SCHEDULE, loss, epochs: 10, batch: 16, rate: 1e-3, weightDecay: 0.01, average: null, patience: 3 },
     augmentation:
       preparation.kind === 'image'
-        ? { image: { shift: 0.06, scale: 0.1, rotate: 8, brightness: 0, contrast: 0.2, flip }, words: 0 }
+        ? { ...UNCHANGED, image: { shift: 0.06, scale: 0.1, rotate: 8, brightness: 0, contrast: 0.2, flip } }
         : { ...UNCHANGED, words: 0.05 },
   };
 }

@@ -1,11 +1,26 @@
+/// <reference lib="esnext.float16" />
 /**
  * Items → rows of a network's input tensors, read once before training. What cannot be read
  * is left out and named.
  */
 import { setImmediate } from 'node:timers/promises';
 import type { Part } from '../domain/item.ts';
-import { type Encoder, openTokenizer, type Preparation, prepareItem, TOKENIZER_KEY } from '../inference/index.ts';
+import { createRng } from '../domain/rng.ts';
+import {
+  type Encoder,
+  type ImagePreparation,
+  openSession,
+  openTokenizer,
+  type Preparation,
+  prepareItem,
+  type SessionOptions,
+  tensor,
+  TOKENIZER_KEY,
+} from '../inference/index.ts';
+import { withOutputs } from '../onnx/index.ts';
+import { changedImage, type ImageChanges } from './augment.ts';
 import type { ExampleRow } from './examples.ts';
+import type { MapScaling } from './networks.ts';
 
 /** Items read between two reports. */
 const CHUNK = 32;
@@ -38,6 +53,98 @@ export async function readRows(
     await setImmediate();
   }
   return all;
+}
+
+/** What changed copies of images are made with. */
+export interface MapReading {
+  /** An encoder with an output 'maps', whose only input is the image. */
+  model: Uint8Array;
+  preparation: ImagePreparation;
+  /** Changed copies of each image, beside the image itself. */
+  copies: number;
+  changes: ImageChanges;
+  seed: number;
+  session: SessionOptions;
+}
+
+/** Images run together. */
+const IMAGES = 8;
+
+/** The encoder's maps of each item's image and of changed copies of it, scaled so that each channel of the images has mean 0 and variance 1; computed once, because what the encoder sees is not learned again. None where an image cannot be read. Of several images of an item the first counts. */
+export async function readMaps(
+  items: readonly (readonly Part[])[],
+  { model, preparation, copies, changes, seed, session: options }: MapReading,
+  { signal, onProgress }: ReadWatch = {},
+): Promise<{ rows: ExampleRow[][]; scaling: MapScaling }> {
+  const rng = createRng(seed).derive('copies');
+  const session = await openSession(withOutputs(model, ['maps']), options);
+  const { channels, side } = preparation;
+  const all: ExampleRow[][] = [];
+  try {
+    for (const [i, parts] of items.entries()) {
+      signal?.throwIfAborted();
+      if (i % IMAGES === 0) onProgress?.(i, items.length);
+      const [first] = (await prepareItem(parts, [preparation], null)).rows;
+      if (!first) {
+        all.push([]);
+        continue;
+      }
+      const own = rng.derive(String(i));
+      const size = [channels, side, side];
+      const images = [
+        first.image!,
+        ...Array.from({ length: copies }, () => changedImage(first.image!, size, changes, own)),
+      ];
+      const rows: ExampleRow[] = [];
+      for (let start = 0; start < images.length; start += IMAGES) {
+        const some = images.slice(start, start + IMAGES);
+        const fed = new Float32Array(some.length * channels * side * side);
+        some.forEach((image, at) => fed.set(image, at * image.length));
+        const { maps } = await session.run({ image: tensor(fed, [some.length, ...size]) });
+        const dims = maps.dims.slice(1);
+        const length = dims.reduce((a, b) => a * b, 1);
+        const values = maps.data as Float32Array;
+        some.forEach((_, at) => {
+          rows.push({ maps: { data: Float16Array.from(values.subarray(at * length, (at + 1) * length)), dims } });
+        });
+        await setImmediate();
+      }
+      all.push(rows);
+    }
+  } finally {
+    await session.close();
+  }
+  return { rows: all, scaling: scaled(all) };
+}
+
+/** Scales maps in place by the moments of the unchanged images. */
+function scaled(all: readonly (readonly ExampleRow[])[]): MapScaling {
+  const firsts = all.flatMap(([first]) => first?.maps ?? []);
+  const [channels, ...space] = firsts[0]?.dims ?? [0];
+  const area = space.reduce((a, b) => a * b, 1);
+  const shift = new Float32Array(channels);
+  const factor = new Float32Array(channels);
+  for (let c = 0; c < channels; c++) {
+    let sum = 0;
+    let squares = 0;
+    for (const { data } of firsts) {
+      for (let at = c * area; at < (c + 1) * area; at++) {
+        const value = Number(data[at]);
+        sum += value;
+        squares += value * value;
+      }
+    }
+    const n = firsts.length * area;
+    shift[c] = sum / n;
+    factor[c] = 1 / Math.sqrt(Math.max(squares / n - shift[c] ** 2, 1e-8));
+  }
+  for (const { maps } of all.flat()) {
+    const data = maps.data as Float16Array;
+    for (let c = 0; c < channels; c++) {
+      for (let at = c * area; at < (c + 1) * area; at++) data[at] = (data[at] - shift[c]) * factor[c];
+    }
+  }
+  return { shift, factor };
 }
 
 async function termRows(

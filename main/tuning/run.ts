@@ -10,7 +10,7 @@ import { createRng } from '../domain/rng.ts';
 import type { Encoder, EncoderFile, SessionOptions } from '../inference/index.ts';
 import { divide } from '../training/index.ts';
 import { Examples, type ExampleRow } from './examples.ts';
-import { adaptedNetwork, imageNetwork, type Network, textNetwork } from './networks.ts';
+import { adaptedNetwork, imageNetwork, mapNetwork, type MapScaling, type Network, textNetwork } from './networks.ts';
 import { Measuring } from './passes.ts';
 import type { TuningPlan } from './plan.ts';
 import { type Finished, runStages, type RunState, type RunWatch, type Stage } from './stages.ts';
@@ -27,6 +27,8 @@ export interface TuningInput {
   classCount: number;
   /** The project's encoder. */
   encoder: Encoder;
+  /** How the rows were scaled, where they are maps. */
+  scaling: MapScaling | null;
   /** For adapters: the encoder that was made elsewhere, and the head that a network begins with, fitted on the named items. */
   imported: {
     file: EncoderFile;
@@ -109,7 +111,7 @@ async function outputsOf(
 }
 
 async function networkFor(
-  { plan, encoder, imported, classCount }: TuningInput,
+  { plan, encoder, imported, scaling, classCount }: TuningInput,
   seen: readonly number[],
   seed: number,
 ): Promise<Network> {
@@ -118,9 +120,14 @@ async function networkFor(
     assert(imported !== null, 'an imported encoder', imported);
     return adaptedNetwork(imported.file.model, await imported.head(seen), plan.adapters, seed);
   }
+  if (plan.kind === 'maps') {
+    const { maps } = encoder.card;
+    assert(maps !== undefined && scaling !== null, 'an encoder with maps', maps);
+    return mapNetwork(maps, scaling, plan.layers, classCount, seed, plan.dropout);
+  }
   if (plan.kind === 'image') {
     assert(preparation.kind === 'image', 'an image part', preparation.kind);
-    return imageNetwork(preparation, plan.layers, classCount, seed);
+    return imageNetwork(preparation, plan.layers, classCount, seed, plan.dropout);
   }
   assert(encoder.card.terms !== null, 'an encoder with terms', encoder.card.terms);
   return textNetwork(encoder.card.terms, plan.dims, classCount, seed);

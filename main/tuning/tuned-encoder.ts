@@ -46,11 +46,12 @@ export function scaleOf({ data, rows, columns: c }: Matrix, weight: number): num
   return squares > 0 ? Math.sqrt(weight / squares) : 0;
 }
 
-/** An encoder that gives, after what `base` gives, the features of a tuned block; and 'members', for held-out items. `place` is the column of 'present' that says whether an item has what the block looks at. */
+/** An encoder that gives, after what `base` gives, the features of a tuned block; and 'members', for held-out items. `place` is the column of 'present' that says whether an item has what the block looks at; `trainedOn` is the encoder whose outputs it takes, where that is another than `base`. */
 export function extendedEncoder(
   base: EncoderFile,
   block: Uint8Array,
   told: { classCount: number; members: number; place: number },
+  trainedOn?: Uint8Array,
 ): EncoderFile {
   const own = readModel(base.model);
   const added = readModel(block);
@@ -58,7 +59,9 @@ export function extendedEncoder(
   const feeds: Record<string, string> = {};
   for (const { name, dtype, dims } of own.inputs) if (dtype !== 'other') feeds[name] = g.input(name, dtype, dims);
   const outputs = g.inline(base.model, feeds);
-  const taken = Object.fromEntries(added.inputs.map(({ name }) => [name, feeds[name] ?? outputs[name]]));
+  const inner = added.inputs.map(({ name }) => name).filter((name) => feeds[name] === undefined);
+  const seen = trainedOn && inner.length > 0 ? g.inline(trainedOn, feeds, inner) : outputs;
+  const taken = Object.fromEntries(added.inputs.map(({ name }) => [name, feeds[name] ?? seen[name]]));
   let { tuned, members } = g.inline(block, taken);
   if (feeds.present !== undefined) {
     const present = g.node('Gather', [feeds.present, g.ints(told.place)], { axis: 1 });
@@ -71,9 +74,9 @@ export function extendedEncoder(
   join('embedding', dims);
   join('reduced', reducedDims);
   g.output('members', 'float32', ['n', count * columns], members);
-  for (const name of ['term_rows', 'term_weights']) {
-    const output = own.outputs.find((o) => o.name === name);
-    if (output) g.output(name, name === 'term_rows' ? 'int64' : 'float32', ['n', 'terms'], outputs[name]);
+  for (const { name, dtype, dims: shape } of own.outputs) {
+    if (name === 'embedding' || name === 'reduced' || dtype === 'other') continue;
+    g.output(name, dtype, shape, outputs[name]);
   }
   const model = g.toModel(own.metadata);
   return {

@@ -47,7 +47,7 @@ describe('A fit', () => {
   it('goes on from any step to the same weights, through bytes', async () => {
     const made = network();
     const changes = { shift: 0.1, scale: 0.1, rotate: 5, brightness: 0.1, contrast: 0.1, flip: false };
-    const training = examples(striped(30), { image: changes, words: 0 });
+    const training = examples(striped(30), { image: changes, words: 0, copies: 0 });
     const plan = { ...PLAN, epochs: 2 };
     const whole = await fit(made, { training, validation: null }, plan, 7, silent, { threads });
     for (const stopAt of [1, 4, 7]) {
@@ -189,7 +189,7 @@ describe('A network that is finished', () => {
       .derive('order 0')
       .shuffle(Array.from({ length: 8 }, (_, i) => i));
     const batch = training.draw(order, createRng(5).derive('draw 0 0'));
-    const { statistics } = await stepping.take(made.weights, [batch]);
+    const { statistics } = await stepping.take(made.weights, [batch], createRng(5));
     await stepping.close();
     const state = await fit(made, { training, validation: null }, plan, 5, silent, { threads });
     state.statistics['layer0/mean'].forEach((value, i) =>

@@ -32,6 +32,7 @@ const plan: TuningPlan = {
   fit: { ...PLAN, epochs: 3 },
   augmentation: UNCHANGED,
   layers: LAYERS,
+  dropout: 0.2,
   dims: 0,
   adapters: { rank: 1, alpha: 1, headRate: 1 },
   weight: 2,
@@ -75,6 +76,7 @@ const input: TuningInput = {
   task: 'classify',
   classCount: 2,
   encoder: { card: base().card } as Encoder,
+  scaling: null,
   imported: null,
 };
 const silent = { between: () => undefined, notice: () => undefined };
