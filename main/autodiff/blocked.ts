@@ -103,7 +103,10 @@ export class Blocks {
       case 'ConvTranspose':
         return this.convTranspose(node);
       case 'MaxPool':
+      case 'AveragePool':
         return this.has(x) ? this.pool(node, x) : null;
+      case 'Concat':
+        return int(node, 'axis', 0) === 1 ? this.concat(node.inputs as readonly Value[]) : null;
       case 'GlobalAveragePool':
         return this.has(x) ? this.nchwc('GlobalAveragePool', [this.of(x)]) : null;
       case 'Pad':
@@ -143,7 +146,7 @@ export class Blocks {
       if (from.op === 'Expand' && source.shape.length === 4 && sameShape(source.shape, [...shape.slice(0, 2), 1, 1]))
         return this.nchwc('Upsample', [this.of(source)], { scales: [1, 1, ...shape.slice(2)] });
     }
-    return this.reorder(out.plain(value), shape);
+    return this.reordered(out.plain(value), shape[1]);
   }
 
   /** The plain tensor of blocks written out, where they are there; else null. */
@@ -210,8 +213,10 @@ export class Blocks {
     const taps = sizeOf(kernel);
     const wide = this.rounded(outputs);
     const shape = [wide, deep, ...kernel];
-    const source = w.from?.inputs[0];
-    if (source && this.isSwapped(w) && this.has(source) && !out.has(w)) {
+    // of batch as channels, rows joined or not
+    const swapped = w.from?.op === 'Reshape' && w.from.inputs[0]!.shape[1] === channels ? w.from.inputs[0]! : w;
+    const source = swapped.from?.inputs[0];
+    if (source && this.isSwapped(swapped) && this.has(source) && !out.has(w)) {
       const apart = this.reshape(this.of(source), [deep / b, b, wide / b, taps, b]);
       return this.reshape(out.op('Transpose', [apart], { perm: [2, 0, 3, 1, 4] }), shape);
     }
@@ -260,18 +265,17 @@ export class Blocks {
     if ([...begins, ...ends].some((p) => p < 0)) return null;
     const wide = this.rounded(outputs);
     const rows = this.reorder(out.plain(w), [depthwise ? 1 : channels, outputs, 1, sizeOf(kernel)]);
-    const blocks = this.reshape(rows, [depthwise ? 1 : channels, wide / b, ...kernel, b]);
-    const whole = this.padded(blocks, [0, 0, ...before, 0], [depthwise ? 0 : deep - channels, 0, ...after, 0]);
+    const rest = [depthwise ? 0 : deep - channels, 0, ...after, 0];
+    const fits = [...before, ...rest].every((p) => p === 0);
+    const blocks = fits ? rows : this.reshape(rows, [depthwise ? 1 : channels, wide / b, ...kernel, b]);
+    const whole = this.padded(blocks, [0, 0, ...before, 0], rest);
     // [in, in b, out, tap, stride, tap, stride, out b] with the taps turned round
     const inner = depthwise ? [1, 1] : deep < b ? [deep, 1] : [deep / b, b];
     const apart = this.reshape(whole, [...inner, wide / b, taps[0], strides[0], taps[1], strides[1], b]);
-    const turned = out.op('Slice', [
-      apart,
-      out.ints([-1, -1]),
-      out.ints([-100, -100]),
-      out.ints([3, 5]),
-      out.ints([-1, -1]),
-    ]);
+    const single = sizeOf(taps) === 1;
+    const turned = single
+      ? apart
+      : out.op('Slice', [apart, out.ints([-1, -1]), out.ints([-100, -100]), out.ints([3, 5]), out.ints([-1, -1])]);
     const order = out.op('Transpose', [turned], { perm: [4, 6, 2, 0, 3, 5, 1, 7] });
     const filter = this.reshape(order, [phases * wide, depthwise ? 1 : deep, ...taps]);
     const window = { kernel: taps, strides: [1, 1], dilations, pads: [...begins, ...ends], out: steps };
@@ -295,13 +299,25 @@ export class Blocks {
 
   private pool(node: Node, x: Value): string {
     const { kernel, strides, dilations, pads } = windowOf(node);
-    return this.nchwc('MaxPool', [this.of(x)], {
+    const attributes: Record<string, Attribute> = {
       kernel_shape: [...kernel],
       strides: [...strides],
       dilations: [...dilations],
       pads: [...pads],
       ceil_mode: int(node, 'ceil_mode', 0),
-    });
+    };
+    if (node.op === 'AveragePool') attributes.count_include_pad = int(node, 'count_include_pad', 0);
+    return this.nchwc(node.op, [this.of(x)], attributes);
+  }
+
+  /** Channels one after another, where each part fills its blocks. */
+  private concat(parts: readonly Value[]): string | null {
+    if (!parts.every((v) => this.has(v) && v.shape[1] % this.b === 0)) return null;
+    return this.out.op(
+      'Concat',
+      parts.map((v) => this.of(v)),
+      { axis: 1 },
+    );
   }
 
   /** Zeros around every image. */
@@ -346,11 +362,16 @@ export class Blocks {
     return this.out.op(node.op, inputs, node.attributes);
   }
 
-  /** [n, c, h, w] as [n, c / b, h, w, b], the last block filled up with zeros. */
+  /** A tensor reshaped to [n, c, h, w], and that put into blocks. */
   private reorder(name: string, shape: readonly number[]): string {
+    return this.reordered(this.reshape(name, shape), shape[1]);
+  }
+
+  /** [n, c, h, w] as [n, c / b, h, w, b], the last block filled up with zeros. */
+  private reordered(name: string, channels: number): string {
     // ONNX Runtime itself fills up by fours
-    const odd = shape[1] % 4 === 0 ? 0 : this.rounded(shape[1]) - shape[1];
-    return this.nchwc('ReorderInput', [this.padded(this.reshape(name, shape), [0, 0, 0, 0], [0, odd, 0, 0])]);
+    const odd = channels % 4 === 0 ? 0 : this.rounded(channels) - channels;
+    return this.nchwc('ReorderInput', [this.padded(name, [0, 0, 0, 0], [0, odd, 0, 0])]);
   }
 
   private padded(name: string, begins: readonly number[], ends: readonly number[]): string {

@@ -29,7 +29,8 @@ export function inputAdjoint(g: Graph, dy: Value, w: Value, c: Convolution, shap
   const space = range(d);
   // a large kernel takes longer to flip than its small map to convolve
   const heavy = c.group === 1 && sizeOf(c.kernel) > 1 && 4 * sizeOf(w.shape) >= sizeOf(dy.shape);
-  if (heavy || g.block !== null || c.strides.some((s) => s > 1)) {
+  const inBlocks = g.block !== null && d === 2;
+  if (heavy || inBlocks || c.strides.some((s) => s > 1)) {
     // what no window reached at the end is output_padding, which must be less than the stride
     const reached = c.out.map((o, i) => (o - 1) * c.strides[i] + (c.kernel[i] - 1) * c.dilations[i] + 1);
     const rest = space.map((i) => shape[i + 2] - (reached[i] - c.pads[i] - c.pads[i + d]));
@@ -166,6 +167,13 @@ function exchangedKernelAdjoint(
     const filled = (v: Value) => g.pad(v, [0, 0, 0, 0, missing, 0, 0, 0]);
     const images = g.pad(g.transpose(filled(x), [1, 0, 2, 3]), rim);
     const adjoints = filled(dy);
+    if (sizeOf(c.kernel) === 1 && sizeOf(c.strides) === 1 && rim.every((p) => p === 0)) {
+      // one number per channel: channels side by side, a step of the stride apart
+      const size = sizeOf(space);
+      const row = g.reshape(filled(x), [1, n + missing, 1, channels * size]);
+      const kernel = g.reshape(g.transpose(adjoints, [1, 0, 2, 3]), [dy.shape[1], n + missing, 1, size]);
+      return g.reshape(g.op('Conv', [row, kernel], { kernel_shape: [1, size], strides: [1, size] }), shape);
+    }
     const [height, width] = c.out;
     const rows = Math.max(1, Math.floor(STRIP / (width * block * Math.min(dy.shape[1], 4 * block))));
     const strips = range(Math.ceil(height / rows)).map((i) => {

@@ -116,16 +116,18 @@ const averagePool: Rule = ({ g, node, x, dy }) => {
   const [n, channels, ...space] = x[0].shape;
   const d = space.length;
   const shares = g.mul(dy, poolShares(g, node, window, space));
-  const planes = g.reshape(shares, [n * channels, 1, ...window.out]);
-  const ones = g.floats(new Float32Array(sizeOf(window.kernel)).fill(1), [1, 1, ...window.kernel]);
+  // channel by channel in blocks, else as so many images
+  const group = g.block === null ? 1 : channels;
+  const planes = g.reshape(shares, [(n * channels) / group, group, ...window.out]);
+  const ones = g.floats(new Float32Array(group * sizeOf(window.kernel)).fill(1), [group, 1, ...window.kernel]);
   const reached = window.out.map(
     (o, i) => (o - 1) * window.strides[i] + (window.kernel[i] - 1) * window.dilations[i] + 1,
   );
   const pads = [...window.pads.slice(0, d), ...reached.map((r, i) => r - window.pads[i] - space[i])];
   const rim = range(d).map((i) => Math.max(0, -pads[i + d]));
-  const c = { ...window, pads: [...pads.slice(0, d), ...pads.slice(d).map((p) => Math.max(0, p))], group: 1 };
+  const c = { ...window, pads: [...pads.slice(0, d), ...pads.slice(d).map((p) => Math.max(0, p))], group };
   const inner = space.map((s, i) => s - rim[i]);
-  const spread = inputAdjoint(g, planes, ones, c, [n * channels, 1, ...inner]);
+  const spread = inputAdjoint(g, planes, ones, c, [(n * channels) / group, group, ...inner]);
   const whole = g.pad(spread, [0, 0, ...space.map(() => 0), 0, 0, ...rim]);
   return [g.reshape(whole, x[0].shape)];
 };

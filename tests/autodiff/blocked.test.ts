@@ -45,6 +45,8 @@ const CASES: Record<string, Build> = {
   'a patch': conv([16, 3, 8, 8], [16, 3, 4, 4], { strides: [4, 4] }),
   'a large kernel': conv([16, 3, 12, 12], [16, 3, 7, 7], { pads: [3, 3, 3, 3], strides: [2, 2] }),
   'one by one, by strides': conv([16, 32, 6, 6], [16, 32, 1, 1], { strides: [2, 2] }),
+  'one by one': conv([16, 20, 6, 5], [32, 20, 1, 1]),
+  'one by one, two blocks of images': conv([32, 16, 3, 5], [32, 16, 1, 1]),
   dilations: conv([16, 16, 8, 8], [16, 16, 3, 3], { pads: [2, 2, 2, 2], dilations: [2, 2] }),
   'dilations and strides': conv([16, 16, 9, 9], [16, 16, 3, 3], {
     pads: [2, 2, 2, 2],
@@ -71,6 +73,10 @@ const CASES: Record<string, Build> = {
   ),
   'a maximum over windows that overlap': after((g, v) => g.op('MaxPool', [v], { kernel_shape: [3, 3], ...HALF })),
   'a maximum, block partly empty': after((g, v) => g.op('MaxPool', [v], { kernel_shape: [3, 2], strides: [2, 1] }), 20),
+  'a mean over windows': after((g, v) => g.op('AveragePool', [v], { kernel_shape: [2, 2], strides: [2, 2] })),
+  'a mean over windows beyond the rim': after((g, v) =>
+    g.op('AveragePool', [v], { kernel_shape: [3, 3], ...HALF, count_include_pad: 1 }),
+  ),
   'a mean of all': after((g, v) => g.op('GlobalAveragePool', [g.op('Relu', [v])])),
   'a mean by axes': after((g, v) => g.mean(g.op('Relu', [v]), [2, 3]), 20),
   'a sum and a bend': after((g, v, x) => g.op('Relu', [g.plus(v, x([16, 32, 7, 6]))])),
