@@ -137,8 +137,9 @@ export interface TuneOptions {
   threads?: number;
   /** Whether a mirrored image is as good as the image. */
   flip?: boolean;
-  /** Passes over the items; default: the plan's. */
+  /** Passes over the items, and changed copies of each image; default: the plan's. */
   epochs?: number;
+  copies?: number;
   /** How long at most between two checkpoints. */
   checkpointAfterMs?: number;
 }
@@ -223,6 +224,6 @@ export const computeContract = {
   similar: oc.input(type<{ item: ItemId; count: number }>()).output(type<{ item: ItemId; similarity: number }[]>()),
   explain: oc.input(type<ExplanationQuestion>()).output(type<ExplanationData>()),
   /** Writes the file as well. */
-  exportVersion: oc.input(type<VersionExportData>()).output(working<VersionExported & { kind: 'exported' }>()),
+  exportVersion: oc.input(type<VersionExportData>()).output(working<{ kind: 'exported'; exported: VersionExported }>()),
   simulate: oc.input(type<SimulationOptions>()).output(working<Simulated>()),
 };

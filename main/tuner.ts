@@ -214,6 +214,7 @@ function begin({ reader, base, opened }: TunerParts, options: TuneOptions): Begu
     }),
   };
   if (options.epochs !== undefined) plan.fit = { ...plan.fit, epochs: options.epochs };
+  if (options.copies !== undefined) plan.augmentation = { ...plan.augmentation, copies: options.copies };
   const numbers = new Map(schema.classes.map((name, j) => [name, j]));
   const folds = foldsOf(
     training.map((i) => rows.component[i]),

@@ -20,6 +20,7 @@ export interface TuneRequest {
   device?: Device;
   threads?: number;
   epochs?: number;
+  copies?: number;
   checkpointAfterMs?: number;
   /** Began by itself: it makes room for the expert. */
   automatic?: boolean;
@@ -83,6 +84,7 @@ export class TuningJobs {
     });
     job.finished.then(
       (ended) => {
+        rmSync(runFile(this.#parts.store.dir, ended.id), { force: true });
         this.#last = ended;
         this.#parts.changed('jobs');
         this.#waitForIdle();
@@ -123,7 +125,6 @@ export class TuningJobs {
       metrics: { sequence, audit: trained.audit, decision: trained.decision, sizeBytes: trained.sizeBytes },
     });
     if (promote) store.versions.promote(version, { who: 'marginalia', reason: trained.decision });
-    rmSync(runFile(store.dir, control.id), { force: true });
     changed('versions');
     if (promote) encoderChanged();
     return { version, promoted: promote, audit: trained.audit, decision: trained.decision, notices };
