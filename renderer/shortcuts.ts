@@ -21,6 +21,7 @@ interface Shortcut {
 export const SHORTCUTS = [
   { id: 'go-label', keys: ['g l'], scope: 'everywhere', says: () => m.command_go_label() },
   { id: 'go-evidence', keys: ['g e'], scope: 'everywhere', says: () => m.command_go_evidence() },
+  { id: 'go-training', keys: ['g r'], scope: 'everywhere', says: () => m.command_go_training() },
   { id: 'go-versions', keys: ['g v'], scope: 'everywhere', says: () => m.command_go_versions() },
   { id: 'go-data', keys: ['g d'], scope: 'everywhere', says: () => m.command_go_data() },
   { id: 'palette', keys: ['$mod+k'], scope: 'everywhere', says: () => m.command_palette() },
@@ -29,6 +30,9 @@ export const SHORTCUTS = [
   { id: 'open-project', keys: ['g o'], scope: 'everywhere', says: () => m.command_open_project() },
   { id: 'import', keys: ['g i'], scope: 'everywhere', says: () => m.command_import() },
   { id: 'train', keys: ['g t'], scope: 'everywhere', says: () => m.command_train() },
+  { id: 'tune', keys: ['g f'], scope: 'everywhere', says: () => m.command_tune() },
+  { id: 'tune-pause', keys: ['g p'], scope: 'everywhere', says: () => m.command_tune_pause() },
+  { id: 'tune-cancel', keys: ['g s'], scope: 'everywhere', says: () => m.command_tune_cancel() },
   { id: 'encoder', keys: ['g m'], scope: 'everywhere', says: () => m.command_encoder() },
   { id: 'own-encoder', keys: ['g w'], scope: 'everywhere', says: () => m.command_own_encoder() },
   { id: 'theme', keys: ['Alt+Shift+T'], scope: 'everywhere', says: () => m.command_theme() },

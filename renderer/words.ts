@@ -16,6 +16,7 @@ import { count, list, plain, probability } from './format.ts';
 import { m } from './paraglide/messages.js';
 import { getLocale } from './paraglide/runtime.js';
 import type { Role } from './state/mapping.ts';
+import type { Notice } from './state/outcome.ts';
 import type { Theme } from './state/preferences.svelte.ts';
 
 type Message = (inputs?: Record<string, string>) => string;
@@ -80,8 +81,26 @@ export function reason(entry: QueueEntry): { title: string; detail: string } {
 }
 
 /** Whether a model version was promoted, and why. */
-export function decisionWord(version: VersionData): string {
+export function decisionWord(version: { decision: { code: string } }): string {
   return named(`decision_${version.decision.code}`)?.() ?? version.decision.code;
+}
+
+/** Something that happened during a fine-tuning run. */
+export function noticeWord(notice: Notice): string {
+  const said: Record<string, string> = {
+    ...(typeof notice.batch === 'number' && { batch: count(notice.batch) }),
+    ...(typeof notice.device === 'string' && { device: deviceWord(notice.device as DeviceData['device']) }),
+  };
+  return named(`notice_${notice.code}`)?.(said) ?? notice.code;
+}
+
+/** How long something still takes, no more exactly than one can know. */
+export function timeLeftWord(ms: number): string {
+  const minutes = Math.ceil(ms / 60_000);
+  if (minutes <= 1) return m.left_moment();
+  if (minutes < 90) return m.left_minutes({ n: count(minutes) });
+  const hours = Math.round(minutes / 60);
+  return m.left_hours({ count: hours, n: count(hours) });
 }
 
 /** Classes as people read them; an empty answer is said. */

@@ -8,6 +8,7 @@ import { Explaining } from './explaining.svelte.ts';
 import { Items } from './items.svelte.ts';
 import { Labelling } from './labelling.svelte.ts';
 import { Preferences } from './preferences.svelte.ts';
+import { Tuning } from './tuning.svelte.ts';
 import { Versions } from './versions.svelte.ts';
 import { Viewing } from './viewing.svelte.ts';
 import { Wizard } from './wizard.svelte.ts';
@@ -26,6 +27,7 @@ const parts = {
   items: new Items(desk),
   encoders: new Encoders(desk),
   devices: new DeviceChoice(desk),
+  tuning: new Tuning(desk),
   wizard: new Wizard(desk),
 };
 

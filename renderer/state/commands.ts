@@ -10,6 +10,7 @@ import type { Explaining } from './explaining.svelte.ts';
 import type { Items } from './items.svelte.ts';
 import type { Labelling } from './labelling.svelte.ts';
 import type { Preferences } from './preferences.svelte.ts';
+import type { Tuning } from './tuning.svelte.ts';
 import type { Versions } from './versions.svelte.ts';
 import type { Viewing } from './viewing.svelte.ts';
 import type { Wizard } from './wizard.svelte.ts';
@@ -24,6 +25,7 @@ export interface Parts {
   versions: Versions;
   items: Items;
   encoders: Encoders;
+  tuning: Tuning;
   wizard: Wizard;
 }
 
@@ -31,11 +33,13 @@ const ZOOM_STEP = 1.25;
 const GREY_STEP = 0.05;
 
 export function createCommands(parts: Parts): Record<CommandId, () => void> {
-  const { desk, preferences, labelling, viewing, evidence, explaining, versions, items, encoders, wizard } = parts;
+  const { desk, preferences, labelling, viewing, evidence, explaining, versions, items, encoders, tuning, wizard } =
+    parts;
   const many = () => desk.status?.task === 'classify-many';
   return {
     'go-label': () => desk.go('label'),
     'go-evidence': () => desk.go('evidence'),
+    'go-training': () => desk.go('training'),
     'go-versions': () => desk.go('versions'),
     'go-data': () => desk.go('data'),
     palette: () => (desk.dialog = 'palette'),
@@ -56,6 +60,9 @@ export function createCommands(parts: Parts): Record<CommandId, () => void> {
     encoder: () => encoders.begin(),
     'own-encoder': () => void encoders.useOwn(),
     train: () => void evidence.train(),
+    tune: () => void tuning.start(),
+    'tune-pause': () => void tuning.togglePause(),
+    'tune-cancel': () => tuning.askToCancel(),
     theme: () => preferences.nextTheme(),
     language: () => preferences.nextLocale(),
 

@@ -6,9 +6,10 @@
 import type { Change, Status } from '../../main/api.ts';
 import { Engine, Trouble, type Api, type ConnectionState } from '../engine.ts';
 
-export const VIEWS = ['label', 'evidence', 'versions', 'data'] as const;
+export const VIEWS = ['label', 'evidence', 'training', 'versions', 'data'] as const;
 export type View = (typeof VIEWS)[number] | 'start';
-export type Dialog = 'palette' | 'help' | 'name' | 'comment' | 'add-class' | 'rollback' | 'similar' | 'encoder';
+export type Dialog =
+  'palette' | 'help' | 'name' | 'comment' | 'add-class' | 'rollback' | 'similar' | 'encoder' | 'cancel-tuning';
 type Kind = Change['kind'];
 type Place = Awaited<ReturnType<Api['desk']['state']>>;
 

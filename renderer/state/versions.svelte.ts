@@ -7,6 +7,8 @@ import type { Desk } from './desk.svelte.ts';
 
 export class Versions {
   list = $state.raw<VersionData[] | null>(null);
+  /** Encoders that a fine-tuning run made. */
+  #tuned = $state.raw<ReadonlySet<number>>(new Set());
   #chosen = $state<number | null>(null);
   comparedWith = $state<number | null>(null);
   /** The open card: the chosen version, or the live one. */
@@ -26,7 +28,17 @@ export class Versions {
 
   async refetch(): Promise<void> {
     if (this.#desk.status === null) return;
-    this.#take(await this.#desk.try((api) => api.versions.list()));
+    const [list, encoders] = await Promise.all([
+      this.#desk.try((api) => api.versions.list()),
+      this.#desk.try((api) => api.encoders.list()),
+    ]);
+    if (encoders) this.#tuned = new Set(encoders.filter(({ tuned }) => tuned).map(({ version }) => version));
+    this.#take(list);
+  }
+
+  /** Whether it stands on networks of a fine-tuning run. */
+  isTuned({ encoder }: VersionData): boolean {
+    return this.#tuned.has(encoder);
   }
 
   select(version: number): void {

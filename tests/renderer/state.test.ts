@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { baseName, mappingOf, numbersIn, rolesOf } from '../../renderer/state/mapping.ts';
 import { Answered, mergeQueue, rootOf } from '../../renderer/state/queue-order.ts';
+import { Pace } from '../../renderer/state/pace.ts';
 import { Stopwatch } from '../../renderer/state/stopwatch.ts';
 
 describe('The stopwatch', () => {
@@ -31,6 +32,35 @@ describe('The stopwatch', () => {
     watch.seen(true);
     now -= 200;
     expect(watch.elapsedMs).toBe(0);
+  });
+});
+
+describe('The time that work still takes', () => {
+  test('is told from the pace of the last minute, and not in the first seconds', () => {
+    const pace = new Pace();
+    expect(pace.left(100)).toBeNull();
+    for (let second = 0; second <= 4; second++) pace.observe(second * 1000, second);
+    expect(pace.left(100)).toBeNull();
+    for (let second = 5; second <= 10; second++) pace.observe(second * 1000, second);
+    expect(pace.left(100)).toBe(90_000);
+    // Half as fast from now on: two minutes later nothing of the first pace is left in it.
+    for (let second = 11; second <= 130; second++) pace.observe(second * 1000, 10 + (second - 10) / 2);
+    expect(pace.left(100)).toBe(60_000);
+    expect(pace.left(70)).toBe(0);
+  });
+
+  test('begins anew after a standstill, and when the work does', () => {
+    const pace = new Pace();
+    const watch = (from: number, done: number) => {
+      for (let second = 0; second <= 8; second++) pace.observe(from + second * 1000, done + second);
+    };
+    watch(0, 0);
+    pace.interrupt();
+    expect(pace.left(20)).toBeNull();
+    watch(500_000, 8);
+    expect(pace.left(20)).toBe(4000);
+    pace.observe(510_000, 0);
+    expect(pace.left(20)).toBeNull();
   });
 });
 

@@ -47,8 +47,11 @@ describe('Codes of the engine', () => {
     expect(unsaid('strategy', strategies)).toEqual([]);
     expect(unsaid('why', strategies)).toEqual([]);
     expect(unsaid('decision', ['first', 'better', 'equal', 'not-worse', 'no-audit', 'worse'])).toEqual([]);
-    expect(unsaid('job', ['import', 'encode', 'train', 'queue', 'simulate'])).toEqual([]);
-    expect(unsaid('stage', ['reading', 'fitting', 'embedding', 'training', 'choosing', 'simulating'])).toEqual([]);
+    expect(unsaid('job', ['import', 'encode', 'train', 'queue', 'simulate', 'tune'])).toEqual([]);
+    expect(
+      unsaid('stage', ['reading', 'fitting', 'embedding', 'training', 'choosing', 'simulating', 'tuning', 'paused']),
+    ).toEqual([]);
+    expect(unsaid('notice', ['batch-halved', 'device-lost'])).toEqual([]);
     expect(unsaid('state', ['open', 'labelled', 'skipped', 'flagged', 'excluded'])).toEqual([]);
     expect(unsaid('device', DEVICES)).toEqual([]);
     expect(unsaid('device_state', ['ready', 'failed', 'absent', 'probing'])).toEqual([]);
