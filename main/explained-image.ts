@@ -33,7 +33,7 @@ interface Plane {
 const SIDE = 64;
 /** Blobs below a thirtieth of the side say more of the arithmetic than of the picture. */
 const BLUR = SIDE / 30;
-/** Squares along a side, each this many steps wide. */
+/** Squares along a side, each about this many steps wide. */
 const SQUARES = 10;
 const SQUARE_STEPS = 2;
 /** A head after the feature map: a layer or two, not a transformer. */
@@ -149,7 +149,7 @@ function channelMeans(image: Float32Array, channels: number): number[] {
   });
 }
 
-/** What the margin loses when a square becomes as grey as the image is on average. Squares overlap by half. */
+/** What the margin loses when a square with soft edges becomes as grey as the image is on average. Squares overlap. */
 async function occluded(
   version: ExplainedVersion,
   row: Row,
@@ -160,18 +160,17 @@ async function occluded(
   const image = row.image!;
   const grey = channelMeans(image, channels);
   const step = side / SQUARES;
-  const reach = (SQUARE_STEPS * step) / 2;
   const [whole] = await version.margins([row], asked, signal);
   const values = new Float64Array(SQUARES * SQUARES);
+  const cover = Array.from({ length: SQUARES }, (_, k) => coverage((k + 0.5) * step, SQUARE_STEPS * step, side));
   for (let y = 0; y < SQUARES; y++) {
     const rows = Array.from({ length: SQUARES }, (_, x): Row => {
       const covered = image.slice();
-      const [top, bottom] = edges((y + 0.5) * step, reach, side);
-      const [left, right] = edges((x + 0.5) * step, reach, side);
       for (let c = 0; c < channels; c++) {
-        for (let i = top; i < bottom; i++) {
+        for (let i = 0; i < side; i++) {
+          if (cover[y][i] === 0) continue;
           const line = (c * side + i) * side;
-          covered.fill(grey[c], line + left, line + right);
+          for (let j = 0; j < side; j++) covered[line + j] += cover[y][i] * cover[x][j] * (grey[c] - covered[line + j]);
         }
       }
       return { ...row, image: covered };
@@ -182,8 +181,12 @@ async function occluded(
   return { side: SQUARES, values };
 }
 
-function edges(centre: number, reach: number, side: number): [number, number] {
-  return [Math.max(0, Math.round(centre - reach)), Math.min(side, Math.round(centre + reach))];
+/** How much of each pixel along a side is covered: all within half the reach of the centre, then less and less, because an edge would itself be something to see. */
+function coverage(centre: number, reach: number, side: number): Float64Array {
+  return Float64Array.from({ length: side }, (_, i) => {
+    const far = Math.min(1, Math.max(0, (2 * Math.abs(i + 0.5 - centre)) / reach - 0.5));
+    return (1 + Math.cos(Math.PI * far)) / 2;
+  });
 }
 
 /** Adds a plane to the square, bilinearly; a cell of a feature map sees the middle of what it was made from. */
