@@ -19,7 +19,7 @@ export interface Piece {
 
 const BREAK = /\n\s*\n|\s{2,}(?=[-•*]\s)|\n(?=[-•*]\s)/g;
 /** Below this share of the strongest word, a word is left alone. */
-const FAINT = 0.12;
+const FAINT = 0.2;
 
 /** Paragraphs that are not empty, in pieces. `spans` are in order and do not overlap. */
 export function paragraphs(text: string, spans: readonly Evidence[] = []): Piece[][] {
