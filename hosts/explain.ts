@@ -36,8 +36,11 @@ export const explain: Command = {
     }),
 };
 
-function described({ class: name, margin, version, parts }: ExplanationData, textOf: (part: number) => string): string {
-  const head = `${name}: log odds ${margin.toFixed(2)} under version ${version}. 1 speaks most for it, below 0 speaks against it.`;
+function described(
+  { class: name, logOdds, version, parts }: ExplanationData,
+  textOf: (part: number) => string,
+): string {
+  const head = `${name}: log odds ${logOdds.toFixed(2)} under version ${version}. 1 speaks most for it, below 0 speaks against it.`;
   return [head, ...parts.flatMap((part) => [`Part ${part.part}, ${part.method}:`, ...lines(part, textOf)])].join('\n');
 }
 

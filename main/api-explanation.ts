@@ -41,7 +41,7 @@ export const Explanation = v.object({
   version: Count,
   class: v.string(),
   /** Log odds of the class against all others: what the parts explain. */
-  margin: v.number(),
+  logOdds: v.number(),
   /** That of the first part. */
   method: Method,
   parts: v.array(ExplanationPart),

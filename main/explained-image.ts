@@ -149,7 +149,7 @@ function channelMeans(image: Float32Array, channels: number): number[] {
   });
 }
 
-/** What the margin loses when a square with soft edges becomes as grey as the image is on average. Squares overlap. */
+/** What the log odds lose when a square with soft edges becomes as grey as the image is on average. Squares overlap. */
 async function occluded(
   version: ExplainedVersion,
   row: Row,
@@ -160,7 +160,7 @@ async function occluded(
   const image = row.image!;
   const grey = channelMeans(image, channels);
   const step = side / SQUARES;
-  const [whole] = await version.margins([row], asked, signal);
+  const [whole] = await version.logOdds([row], asked, signal);
   const values = new Float64Array(SQUARES * SQUARES);
   const cover = Array.from({ length: SQUARES }, (_, k) => coverage((k + 0.5) * step, SQUARE_STEPS * step, side));
   for (let y = 0; y < SQUARES; y++) {
@@ -175,8 +175,8 @@ async function occluded(
       }
       return { ...row, image: covered };
     });
-    const margins = await version.margins(rows, asked, signal);
-    margins.forEach((margin, x) => (values[y * SQUARES + x] = whole - margin));
+    const odds = await version.logOdds(rows, asked, signal);
+    odds.forEach((own, x) => (values[y * SQUARES + x] = whole - own));
   }
   return { side: SQUARES, values };
 }
@@ -192,10 +192,10 @@ function coverage(centre: number, reach: number, side: number): Float64Array {
 /** Adds a plane to the square, bilinearly; a cell of a feature map sees the middle of what it was made from. */
 function spread({ side, values }: Plane, imageSide: number, square: Float64Array): void {
   const stride = Math.max(1, Math.round(imageSide / side));
-  const margin = Math.max(0, (imageSide - stride * side) / 2);
+  const frame = Math.max(0, (imageSide - stride * side) / 2);
   const places = Array.from({ length: SIDE }, (_, i) => {
     const pixel = ((i + 0.5) * imageSide) / SIDE;
-    return Math.min(side - 1, Math.max(0, (pixel - margin) / stride - 0.5));
+    return Math.min(side - 1, Math.max(0, (pixel - frame) / stride - 0.5));
   });
   for (let y = 0; y < SIDE; y++) {
     const top = Math.floor(places[y]);

@@ -1,8 +1,8 @@
 /**
  * What in a text, or among measurements, speaks for a class. Models with an embedding of
  * tokens: integrated gradients there, from a text of padding, summed by word. Others, whose
- * counts of n-grams have no gradient: what the margin loses without a word, wherever it
- * stands (without a sentence, where a text is very long). Measurements: what it loses where
+ * counts of n-grams have no gradient: what the log odds lose without a word, wherever it
+ * stands (without a sentence, where a text is very long). Measurements: what they lose where
  * one had not been recorded.
  */
 import type { NumbersPart, TextPart } from './domain/item.ts';
@@ -19,7 +19,7 @@ export interface Span {
 
 type Place = Omit<Span, 'value'>;
 
-/** Log odds up to which nothing is shown at full strength: a word that moves the margin by less hardly says anything. */
+/** Log odds up to which nothing is shown at full strength: a word that moves them by less hardly says anything. */
 const LEAST = 0.1;
 /** Below this share of the strongest word, a word says nothing. */
 const FAINTEST = 0.02;
@@ -76,8 +76,8 @@ export async function explainNumbers(
     name in part.values && !Number.isNaN(numbers[i]) ? [{ name, i }] : [],
   );
   const without = known.map(({ i }): Row => ({ ...row, numbers: numbers.with(i, NaN) }));
-  const [whole, ...rest] = await version.margins([row, ...without], asked, signal);
-  const effects = rest.map((margin) => whole - margin);
+  const [whole, ...rest] = await version.logOdds([row, ...without], asked, signal);
+  const effects = rest.map((odds) => whole - odds);
   const strength = strengthOf(effects);
   return Object.fromEntries(known.map(({ name }, k) => [name, strength(effects[k])]));
 }
@@ -146,15 +146,15 @@ async function byLeavingOut(
     }
     return { ...row, terms: countTerms(shorter) };
   };
-  const [whole] = await version.margins([await read(text)], asked, signal);
+  const [whole] = await version.logOdds([await read(text)], asked, signal);
   const spans: Span[] = [];
   const AT_ONCE = 16;
   for (let start = 0; start < groups.length; start += AT_ONCE) {
     const some = groups.slice(start, start + AT_ONCE);
     const rows: Row[] = [];
     for (const places of some) rows.push(await read(without(text, places)));
-    const margins = await version.margins(rows, asked, signal);
-    some.forEach((places, k) => spans.push(...places.map((place) => ({ ...place, value: whole - margins[k] }))));
+    const odds = await version.logOdds(rows, asked, signal);
+    some.forEach((places, k) => spans.push(...places.map((place) => ({ ...place, value: whole - odds[k] }))));
   }
   return spans.sort((a, b) => a.from - b.from);
 }

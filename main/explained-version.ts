@@ -1,10 +1,10 @@
 /**
- * A model version opened for explaining: margins of rows, the values at its seams, and
+ * A model version opened for explaining: log odds of rows, the values at its seams, and
  * sessions for the evidence there, which are made when first asked for and kept while sizes
  * stay the same.
  */
 import { setImmediate } from 'node:timers/promises';
-import { ASKED, evidenceModel, imageSeam, MARGIN, marginModel, tokenSeam, type Seam } from './autodiff/index.ts';
+import { ASKED, evidenceModel, imageSeam, LOG_ODDS, logOddsModel, tokenSeam, type Seam } from './autodiff/index.ts';
 import {
   feedsOf,
   openSession,
@@ -63,7 +63,7 @@ export class ExplainedVersion {
       tokenSeam: takesTokens ? tokenSeam(bytes) : null,
     };
     const used = [seams.imageSeam, seams.tokenSeam].filter((seam) => seam !== null);
-    const forward = await openSession(marginModel(bytes, used));
+    const forward = await openSession(logOddsModel(bytes, used));
     const tokenizer = takesTokens ? openTokenizer(forward.model.metadata[TOKENIZER_KEY]) : null;
     return new ExplainedVersion(about, bytes, seams, forward, tokenizer);
   }
@@ -81,17 +81,17 @@ export class ExplainedVersion {
   }
 
   /** How much each row speaks for the class: its log odds against all others. Rejects with the signal's reason when aborted. */
-  async margins(rows: readonly Row[], asked: number, signal?: AbortSignal): Promise<number[]> {
-    const margins: number[] = [];
+  async logOdds(rows: readonly Row[], asked: number, signal?: AbortSignal): Promise<number[]> {
+    const odds: number[] = [];
     for (let start = 0; start < rows.length; start += BATCH) {
       signal?.throwIfAborted();
-      const { [MARGIN]: found } = await this.#forward.run(this.feeds(rows.slice(start, start + BATCH), asked), [
-        MARGIN,
+      const { [LOG_ODDS]: found } = await this.#forward.run(this.feeds(rows.slice(start, start + BATCH), asked), [
+        LOG_ODDS,
       ]);
-      margins.push(...(found.data as Float32Array));
+      odds.push(...(found.data as Float32Array));
       await setImmediate();
     }
-    return margins;
+    return odds;
   }
 
   /** The values at a seam and those beside it, for some rows. */

@@ -49,7 +49,7 @@ export class Explaining {
     const { rows, errors } = await prepareItem(parts, version.preparations, version.tokenizer);
     if (rows.length === 0) throw errors[0];
     const asked = await this.#asked(version, question.class, rows[0], signal);
-    const margins = await version.margins(rows, asked, signal);
+    const odds = await version.logOdds(rows, asked, signal);
     const found: ExplanationPartData[] = [];
     for (const [part, { kind }] of parts.entries()) {
       signal?.throwIfAborted();
@@ -68,7 +68,7 @@ export class Explaining {
       item,
       version: version.version,
       class: version.classes[asked],
-      margin: margins.reduce((sum, margin) => sum + margin / margins.length, 0),
+      logOdds: odds.reduce((sum, own) => sum + own / odds.length, 0),
       method: found[0]?.method ?? 'occlusion',
       parts: found.sort((a, b) => a.part - b.part),
     };
@@ -86,9 +86,9 @@ export class Explaining {
         { class: name },
       );
     }
-    const margins: number[] = [];
-    for (const asked of version.classes.keys()) margins.push(...(await version.margins([row], asked, signal)));
-    return margins.indexOf(Math.max(...margins));
+    const odds: number[] = [];
+    for (const asked of version.classes.keys()) odds.push(...(await version.logOdds([row], asked, signal)));
+    return odds.indexOf(Math.max(...odds));
   }
 
   async #image(

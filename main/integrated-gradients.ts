@@ -1,7 +1,7 @@
 /**
  * Integrated gradients (Sundararajan, Taly & Yan 2017): what each place of a value has to do
- * with the margin, by following the gradient from a baseline to the value. What all places
- * get sums to the difference of the two margins (their axiom of completeness).
+ * with the log odds, by following the gradient from a baseline to the value. What all places
+ * get sums to the difference of the two log odds (their axiom of completeness).
  */
 import { setImmediate } from 'node:timers/promises';
 import { ALONG, EVIDENCE, FROM, TO, WEIGHTS } from './autodiff/index.ts';

@@ -1,7 +1,7 @@
 /**
- * The graphs behind explanations. What is explained is the margin of a class: its log odds
+ * The graphs behind explanations. What is explained is the log odds of a class
  * against all others, which still moves where the probability is saturated. A version's file
- * becomes a model that gives margins, and one that gives their gradients at a seam inside:
+ * becomes a model that gives log odds, and one that gives their gradients at a seam inside:
  * at the feature maps of an image (Selvaraju et al. 2017), or where token ids become vectors
  * (Sundararajan et al. 2017). Nothing here runs a model.
  */
@@ -11,9 +11,9 @@ import { gradients } from './backward.ts';
 import { loadGraph } from './load.ts';
 import type { Value } from './ir.ts';
 
-/** Names of the margin model's additional input (`[1, c]`, 1 at the class asked about) and of its output `[n]`. */
+/** Names of the log odds model's additional input (`[1, c]`, 1 at the class asked about) and of its output `[n]`. */
 export const ASKED = 'asked';
-export const MARGIN = 'margin';
+export const LOG_ODDS = 'log_odds';
 
 /** Names in the model that gives evidence. */
 export const ALONG = 'along';
@@ -115,20 +115,20 @@ function seamAt(
 }
 
 /**
- * A version that gives margins instead of probabilities: its own inputs and `asked` →
- * `margin`, and the values of seams. For one class of many the margin is log p / (1 − p)
+ * A version that gives log odds instead of probabilities: its own inputs and `asked` →
+ * `log_odds`, and the values of seams. For one class of many they are log p / (1 − p)
  * without taking p: z − log Σ exp z of the others.
  */
-export function marginModel(version: Uint8Array, seams: readonly Seam[] = []): Uint8Array {
+export function logOddsModel(version: Uint8Array, seams: readonly Seam[] = []): Uint8Array {
   const { inputs, opset, metadata } = readModel(version);
-  const g = new GraphBuilder('margin', { opset });
+  const g = new GraphBuilder('log odds', { opset });
   const feeds: Record<string, string> = {};
   for (const { name, dtype, dims } of inputs) {
     assert(dtype !== 'other', `a tensor type for “${name}”`);
     feeds[name] = g.input(name, dtype, dims);
   }
   const inner = [...new Set(seams.flatMap(({ at, held }) => [...at, ...held]))].filter((name) => !(name in feeds));
-  const found = addMargin(g, version, feeds, inner);
+  const found = addLogOdds(g, version, feeds, inner);
   // ONNX Runtime infers their shapes
   for (const name of inner) g.output(name, 'float32', [], found[name]);
   return g.toModel(metadata);
@@ -143,7 +143,7 @@ export interface EvidenceOptions {
 }
 
 /**
- * The model that says what each place of a seam has to do with the margin, as `evidence:NAME`
+ * The model that says what each place of a seam has to do with the log odds, as `evidence:NAME`
  * in the value's shape but for channels, or the width of a token's vector, which are summed.
  * With points, integrated gradients: inputs `from:NAME` and `to:NAME`, `along` (how far each
  * point is on the path, in as many axes as the values) and `weights`; evidence of several
@@ -169,20 +169,20 @@ export function evidenceModel(version: Uint8Array, seam: Seam, { shapes, points 
       feeds[name] = g.node('Add', [from, g.node('Mul', [along, g.node('Sub', [to, from])])]);
     } else feeds[name] = input(name, dtype, shapes[name]);
   }
-  addMargin(g, rest, feeds, []);
+  addLogOdds(g, rest, feeds, []);
   const { graph, inputs, outputs } = loadGraph(g.toModel(), { trainable: [], shapes: inputShapes });
-  const margin = outputs.get(MARGIN)!;
+  const odds = outputs.get(LOG_ODDS)!;
   const all = (value: Value) => graph.sum(value, [...value.shape.keys()]);
   const value = (name: string) => inputs.get(name)!;
   const axis = rank === 3 ? 2 : 1;
   if (points === 0) {
-    gradients(graph, all(margin), seam.at.map(value)).forEach((slope, i) => {
+    gradients(graph, all(odds), seam.at.map(value)).forEach((slope, i) => {
       const weights = rank === 4 ? graph.mean(slope, [2, 3], true) : slope;
       graph.output(EVIDENCE + seam.at[i], graph.sum(graph.mul(value(seam.at[i]), weights), [axis]));
     });
     return graph.toModel();
   }
-  const loss = all(graph.mul(margin, graph.input(WEIGHTS, [points])));
+  const loss = all(graph.mul(odds, graph.input(WEIGHTS, [points])));
   const ends = seam.at.flatMap((name) => [value(FROM + name), value(TO + name)]);
   const slopes = gradients(graph, loss, ends);
   seam.at.forEach((name, i) => {
@@ -194,8 +194,8 @@ export function evidenceModel(version: Uint8Array, seam: Seam, { shapes, points 
   return graph.toModel();
 }
 
-/** Adds a version and its margin to a graph, as the output `margin`; gives the inner values asked for. */
-function addMargin(
+/** Adds a version and its log odds to a graph, as the output `log_odds`; gives the inner values asked for. */
+function addLogOdds(
   g: GraphBuilder,
   version: Uint8Array,
   feeds: Record<string, string>,
@@ -214,16 +214,16 @@ function addMargin(
     const log = (p: string) => g.node('Log', [g.node('Add', [p, g.scalar(1e-7)])]);
     z = exclusive ? log(z) : g.node('Sub', [log(z), log(g.node('Sub', [g.scalar(1), z]))]);
   }
-  let margin = g.node('ReduceSum', [g.node('Mul', [z, asked]), g.ints(1)], { keepdims: 0 });
+  let odds = g.node('ReduceSum', [g.node('Mul', [z, asked]), g.ints(1)], { keepdims: 0 });
   if (exclusive && classes > 1) {
     const others = g.node('Sub', [z, g.node('Mul', [asked, g.scalar(1e9)])]);
     const together =
       g.opset >= 18
         ? g.node('ReduceLogSumExp', [others, g.ints(1)], { keepdims: 0 })
         : g.node('ReduceLogSumExp', [others], { axes: [1], keepdims: 0 });
-    margin = g.node('Sub', [margin, together]);
+    odds = g.node('Sub', [odds, together]);
   }
-  g.output(MARGIN, 'float32', ['n'], margin);
+  g.output(LOG_ODDS, 'float32', ['n'], odds);
   return found;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Evidence for a class: where seams lie, what a margin is, and that what all places get sums
- * to the difference of margins (completeness; Sundararajan et al. 2017, proposition 1). Small
+ * Evidence for a class: where seams lie, what log odds are, and that what all places get sums
+ * to the difference of log odds (completeness; Sundararajan et al. 2017, proposition 1). Small
  * cases are worked by hand; occlusion, which needs no derivative, is the other opinion.
  */
 import { existsSync, readFileSync } from 'node:fs';
@@ -11,8 +11,8 @@ import {
   EVIDENCE,
   evidenceModel,
   imageSeam,
-  MARGIN,
-  marginModel,
+  LOG_ODDS,
+  logOddsModel,
   tokenSeam,
   type Seam,
 } from '../../main/autodiff/index.ts';
@@ -73,27 +73,27 @@ function makersOf(model: Uint8Array, seam: Seam | null): (string | undefined)[] 
   return seam?.at.map((name) => graph.node.find(({ output }) => output.includes(name))?.opType) ?? [];
 }
 
-describe('The margin of a class', () => {
-  it('is its log odds against all others, whatever the probabilities are made by', async () => {
+describe('The log odds of a class', () => {
+  it('are those against all others, whatever the probabilities are made by', async () => {
     const scores = [0.5, -1, 2];
     const numbers = tensor(Float32Array.from(scores), [1, 3]);
     const sum = scores.reduce((total, z) => total + Math.exp(z), 0);
     for (const [c, z] of scores.entries()) {
-      const odds = Math.log(Math.exp(z) / (sum - Math.exp(z)));
+      const expected = Math.log(Math.exp(z) / (sum - Math.exp(z)));
       for (const model of [version('Softmax'), version('Softmax', 18), version('mean')]) {
-        const { [MARGIN]: margin } = await run(marginModel(model), { numbers, [ASKED]: asked(c, 3) });
-        expect(margin[0]).toBeCloseTo(odds, 4);
+        const { [LOG_ODDS]: odds } = await run(logOddsModel(model), { numbers, [ASKED]: asked(c, 3) });
+        expect(odds[0]).toBeCloseTo(expected, 4);
       }
-      const { [MARGIN]: margin } = await run(marginModel(version('Sigmoid')), { numbers, [ASKED]: asked(c, 3) });
-      expect(margin[0]).toBeCloseTo(z, 5);
+      const { [LOG_ODDS]: odds } = await run(logOddsModel(version('Sigmoid')), { numbers, [ASKED]: asked(c, 3) });
+      expect(odds[0]).toBeCloseTo(z, 5);
     }
   });
 
-  it('still tells differences where the probability is 1', async () => {
+  it('still tell differences where the probability is 1', async () => {
     const numbers = tensor(Float32Array.of(60, 0, 0, 90, 0, 0), [2, 3]);
-    const { [MARGIN]: margin } = await run(marginModel(version('Softmax')), { numbers, [ASKED]: asked(0, 3) });
-    expect(margin[0]).toBeCloseTo(60 - Math.log(2), 3);
-    expect(margin[1]).toBeCloseTo(90 - Math.log(2), 3);
+    const { [LOG_ODDS]: odds } = await run(logOddsModel(version('Softmax')), { numbers, [ASKED]: asked(0, 3) });
+    expect(odds[0]).toBeCloseTo(60 - Math.log(2), 3);
+    expect(odds[1]).toBeCloseTo(90 - Math.log(2), 3);
   });
 });
 
@@ -149,13 +149,13 @@ describe('Evidence', () => {
   const rng = createRng(7);
   const picture = Float32Array.from({ length: 144 }, () => rng.normal());
 
-  it('along a path sums to the difference of margins, for the picture and for its feature maps', async () => {
+  it('along a path sums to the difference of log odds, for the picture and for its feature maps', async () => {
     const model = network();
     const maps = imageSeam(model);
     const [name] = maps.at;
     const both = tensor(Float32Array.of(...picture, ...new Float32Array(144)), [2, 1, 12, 12]);
-    const found = await run(marginModel(model, [maps]), { image: both, [ASKED]: asked(1, 2) });
-    const difference = found[MARGIN][0] - found[MARGIN][1];
+    const found = await run(logOddsModel(model, [maps]), { image: both, [ASKED]: asked(1, 2) });
+    const difference = found[LOG_ODDS][0] - found[LOG_ODDS][1];
     const half = found[name].length / 2;
     const values: [Seam, number[], Float32Array, Float32Array][] = [
       [{ at: ['image'], held: [], productsAfter: 0 }, [1, 1, 12, 12], new Float32Array(144), picture],
@@ -188,7 +188,7 @@ describe('Evidence', () => {
       evidenceModel(model, imageSeam(model), { shapes, points: 0 }),
       feeds,
     );
-    // the margin is 3·mean(A₁) + mean(A₂): mean gradients 3/4 and 1/4
+    // the log odds are 3·mean(A₁) + mean(A₂): mean gradients 3/4 and 1/4
     expect(evidence.map((x) => Math.round(1e5 * x) / 1e5)).toEqual([0.25, 0.5, 0.75, 1]);
   });
 
@@ -208,8 +208,8 @@ describe('Evidence', () => {
       return Math.floor(y / 4) * 3 + Math.floor(x / 4) === cell ? 0 : 1;
     });
     const images = tensor(Float32Array.of(...bright, ...covered), [10, 1, 12, 12]);
-    const { [MARGIN]: margins } = await run(marginModel(model), { image: images, [ASKED]: asked(0, 2) });
-    const lost = margins.slice(1).map((margin) => margins[0] - margin);
+    const { [LOG_ODDS]: odds } = await run(logOddsModel(model), { image: images, [ASKED]: asked(0, 2) });
+    const lost = odds.slice(1).map((own) => odds[0] - own);
     const seam: Seam = { at: ['image'], held: [], productsAfter: 0 };
     const dims = [1, 1, 12, 12];
     const session = await openSession(evidenceModel(model, seam, { shapes: { image: dims }, points: POINTS_AT_ONCE }), {

@@ -79,7 +79,7 @@ test('A picture is explained by the patch that decides, and a measurement by its
     const [own] = classes!;
     const explanation = await project.explain({ item: id, class: own });
     expect(explanation).toMatchObject({ item: id, version: 1, class: own, method: 'integrated-gradients' });
-    expect(explanation.margin).toBeGreaterThan(0);
+    expect(explanation.logOdds).toBeGreaterThan(0);
     const image = partOf(explanation.parts, 'image');
     expect(image.values).toHaveLength(image.width * image.height);
     expect(Math.max(...image.values.map(Math.abs))).toBe(1);
@@ -192,7 +192,7 @@ describe('A model that looks tokens up', () => {
     const found = await explainTexts(opened, rows[0], parts, 0, 'integrated-gradients');
     await opened.close();
     const words = found.map((spans, i) => spans.map(({ from, to, value }) => [parts[i].text.slice(from, to), value]));
-    // the margin is score 0 − score 1, so a word's share is the sum of its tokens, of the strongest: 3
+    // the log odds are score 0 − score 1, so a word's share is the sum of its tokens, of the strongest: 3
     expect(words).toEqual([
       [
         ['Fever', 0.667],
