@@ -65,7 +65,7 @@ export interface EncoderEntry {
 export interface TunedPart {
   /** Blob of the joined networks. */
   block: string;
-  kind: 'maps' | 'image' | 'terms' | 'adapters';
+  kinds: ('maps' | 'image' | 'terms' | 'adapters')[];
   /** What was extended: blob and card; another run begins there. */
   base: { blob: string; card: EncoderCard };
   /** Blob of the encoder that they were trained on, whose outputs they may take. */

@@ -13,7 +13,7 @@ import {
   type Tuned,
   type TuneOptions,
 } from './compute-api.ts';
-import { assert, EngineError } from './domain/errors.ts';
+import { EngineError } from './domain/errors.ts';
 import type { ItemId } from './domain/item.ts';
 import { row, takeRows, type Matrix } from './domain/matrix.ts';
 import { createRng } from './domain/rng.ts';
@@ -21,7 +21,6 @@ import { AUDIT, LABELLED, labelledItems, POOL, rowsWhere } from './embedded-item
 import { type Encoder, type EncoderFile, openEncoder } from './inference/index.ts';
 import type { Report } from './learner.ts';
 import { intervalOf, type Measuring } from './measuring.ts';
-import { readModel } from './onnx/index.ts';
 import type { Pause } from './pause.ts';
 import type { PoolRows, ProjectReader } from './store/index.ts';
 import { decidePromotion, fitHead, poolPrior, trainVersion } from './training/index.ts';
@@ -31,8 +30,9 @@ import {
   packed,
   planFor,
   readCheckpoint,
-  readMaps,
-  readRows,
+  readable,
+  readFor,
+  rowsOf,
   runTuning,
   type RunState,
   type TuningInput,
@@ -104,32 +104,25 @@ export async function tune(
   const seqs = begun.items.map(({ id }) => rows.seq[placeOf.get(id)!]);
   const model = reader.blobs.read(base.blob);
   const source = reader.items.partsOf(seqs);
-  const preparation = opened.card.parts[plan.place];
   const watch = { signal, onProgress: (done: number, of: number) => report('reading', done, of) };
   const session = { device: options.device, threads: options.threads };
-  const { rows: read, scaling } =
-    plan.kind === 'maps' && preparation.kind === 'image'
-      ? await readMaps(source, { model, preparation, ...copiesOf(plan), seed: begun.seed, session }, watch)
-      : {
-          rows: await readRows(source, preparation, { opened, metadata: readModel(model).metadata }, watch),
-          scaling: null,
-        };
+  const read = await readFor(plan, source, { model, opened }, { seed: begun.seed, session }, watch);
   // What cannot be read now was never among what the run learned from.
-  const usable = begun.items.flatMap((_, i) => (read[i].length > 0 ? [i] : []));
+  const isReadable = readable(read);
+  const usable = begun.items.flatMap((_, i) => (isReadable[i] ? [i] : []));
   const numbers = new Map(schema.classes.map((name, j) => [name, j]));
   const input: TuningInput = {
     plan,
     seed: begun.seed,
-    rows: usable.map((i) => read[i]),
+    rows: rowsOf(read, usable),
     classes: usable.map((i) => begun.items[i].classes.map((name) => numbers.get(name)!)),
     folds: usable.map((i) => begun.items[i].fold),
     task: schema.task,
     classCount: schema.classes.length,
     encoder: opened,
-    scaling,
     imported: null,
   };
-  if (plan.kind === 'adapters')
+  if (plan.networks.some(({ kind }) => kind === 'adapters'))
     input.imported = await importedPart(
       parts,
       input,
@@ -167,11 +160,11 @@ export async function tune(
       block: reader.blobs.put(block),
       base: { blob: base.blob, card: opened.card },
       trainedOn: base.blob,
-      kind: plan.kind,
+      kinds: plan.networks.map(({ kind }) => kind),
       place: plan.place,
       members: plan.members,
       classes: schema.classes,
-      labels: input.rows.length,
+      labels: usable.length,
       folds: reader.blobs.put(Buffer.from(JSON.stringify(folds))),
     },
   };
@@ -184,12 +177,6 @@ export async function tune(
     snapshot: begun,
     plan,
   };
-}
-
-function copiesOf({ augmentation }: TuningPlan) {
-  const { image, copies } = augmentation;
-  assert(image !== null, 'changes of images', augmentation);
-  return { changes: image, copies };
 }
 
 /** The state to go on from, as it is on disk now: also after a device was lost on the way. */
@@ -213,8 +200,11 @@ function begin({ reader, base, opened }: TunerParts, options: TuneOptions): Begu
       flip: options.flip ?? false,
     }),
   };
-  if (options.epochs !== undefined) plan.fit = { ...plan.fit, epochs: options.epochs };
-  if (options.copies !== undefined) plan.augmentation = { ...plan.augmentation, copies: options.copies };
+  plan.networks = plan.networks.map((network) => ({
+    ...network,
+    fit: { ...network.fit, epochs: options.epochs ?? network.fit.epochs },
+    augmentation: { ...network.augmentation, copies: options.copies ?? network.augmentation.copies },
+  }));
   const numbers = new Map(schema.classes.map((name, j) => [name, j]));
   const folds = foldsOf(
     training.map((i) => rows.component[i]),

@@ -41,7 +41,7 @@ export function float(value: number | readonly number[]): { float: number | read
 const STEADY = new Set(
   (
     'Abs Add ArgMax AveragePool Cast Clip Concat Constant Conv Div Equal Exp Expand Flatten Gather Gemm ' +
-    'GlobalAveragePool Greater Identity LeakyRelu Less Log LogSoftmax MatMul MaxPool Mul Neg Not Pow Reciprocal ' +
+    'GlobalAveragePool Greater Identity InstanceNormalization LeakyRelu Less Log LogSoftmax MatMul MaxPool Mul Neg Not Pow Reciprocal ' +
     'ReduceSum Relu Reshape Shape Sigmoid Sign Slice Softmax Sqrt Squeeze Sub Tanh Transpose Unsqueeze Where'
   ).split(' '),
 );

@@ -18,8 +18,8 @@ export {
   type Network,
 } from './networks.ts';
 export { Measuring, Stepping } from './passes.ts';
-export { LEAST_TUNING_LABELS, planFor, type PlanOptions, type TuningPlan } from './plan.ts';
-export { readMaps, readRows, type MapReading, type ReadWatch } from './reading.ts';
+export { LEAST_TUNING_LABELS, planFor, type NetworkPlan, type PlanOptions, type TuningPlan } from './plan.ts';
+export { readable, readFor, rowsOf, type ReadWatch, type TuningRows } from './reading.ts';
 export { foldsOf, runTuning, type TuningInput, type TuningResult } from './run.ts';
 export { packed, runStages, unpacked, type Finished, type RunState, type RunWatch, type Stage } from './stages.ts';
 export { extendedEncoder, scaleOf, tunedBlock } from './tuned-encoder.ts';

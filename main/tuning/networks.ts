@@ -32,6 +32,16 @@ export const LOGITS = 'logits';
 /** A layer of an image network: a convolution with batch normalisation and a rectifier after it, or a maximum over squares that halves both sides. */
 export type Layer = { channels: number; kernel: 1 | 3 | 5; stride: 1 | 2 } | { pool: 2 | 3 };
 
+/** What keeps activations in range: the statistics of the batch, which are folded into the convolutions at the end, or of groups of channels of each image (Wu & He 2018). */
+export type Norm = 'batch' | 'group';
+
+/** What a small network from nothing is made of. */
+export interface Shape {
+  layers: readonly Layer[];
+  norm: Norm;
+  dropout: number;
+}
+
 /** What a convolutional network looks at, and how its values are made alike before it. */
 interface Seen {
   input: string;
@@ -42,17 +52,11 @@ interface Seen {
 }
 
 /** A small convolutional network from nothing, for the images of one preparation. */
-export function imageNetwork(
-  preparation: ImagePreparation,
-  layers: readonly Layer[],
-  classCount: number,
-  seed: number,
-  dropout = 0,
-): Network {
+export function imageNetwork(preparation: ImagePreparation, shape: Shape, classCount: number, seed: number): Network {
   const [{ name: input }] = inputsOf(preparation);
   const { channels, side } = preparation;
   const seen = { input, channels, side, prepare: (g: GraphBuilder, x: string) => standardised(g, x, channels, side) };
-  return convolutional(seen, layers, classCount, seed, dropout);
+  return convolutional(seen, shape, classCount, seed);
 }
 
 /** Of every channel of maps: what to subtract and to multiply by. */
@@ -65,47 +69,41 @@ export interface MapScaling {
 export function mapNetwork(
   { channels, side }: { channels: number; side: number },
   { shift, factor }: MapScaling,
-  layers: readonly Layer[],
+  shape: Shape,
   classCount: number,
   seed: number,
-  dropout = 0,
 ): Network {
   const prepare = (g: GraphBuilder, x: string, finished: boolean) => {
     if (!finished) return x;
-    const shape = [1, channels, 1, 1];
-    return g.node('Mul', [g.node('Sub', [x, g.constant(shift, shape)]), g.constant(factor, shape)]);
+    const wide = [1, channels, 1, 1];
+    return g.node('Mul', [g.node('Sub', [x, g.constant(shift, wide)]), g.constant(factor, wide)]);
   };
-  return convolutional({ input: 'maps', channels, side, prepare }, layers, classCount, seed, dropout);
+  return convolutional({ input: 'maps', channels, side, prepare }, shape, classCount, seed);
 }
 
-/** He et al. 2015 for the weights to begin with; Ioffe & Szegedy 2015 for the normalisation, which is folded into the convolutions when the network is finished. */
-function convolutional(
-  seen: Seen,
-  layers: readonly Layer[],
-  classCount: number,
-  seed: number,
-  dropout: number,
-): Network {
+/** He et al. 2015 for the weights to begin with. */
+function convolutional(seen: Seen, shape: Shape, classCount: number, seed: number): Network {
   const rng = createRng(seed).derive('image network');
   const fresh = (out: number, fan: number) => normals(out * fan, Math.sqrt(2 / fan), rng);
-  const model = convolutionalModel(seen, layers, classCount, { fresh, dropout });
+  const model = convolutionalModel(seen, shape, classCount, { fresh });
   return {
     ...networkOf(model, /\/(kernel|scale|shift|weight|bias)$/, /\/(mean|variance)$/),
-    finish: (values) => convolutionalModel(seen, layers, classCount, { values }),
+    finish: (values) => convolutionalModel(seen, shape, classCount, { values }),
   };
 }
 
-/** The graph to be trained, with batch normalisations and fresh kernels; or with trained values and the normalisations folded. */
+/** The graph to be trained, with fresh kernels; or finished, with trained values and batch normalisations folded. */
 function convolutionalModel(
   seen: Seen,
-  layers: readonly Layer[],
+  { layers, norm, dropout }: Shape,
   classCount: number,
-  made: { fresh(out: number, fan: number): Float32Array; dropout: number } | { values: Tensors },
+  made: { fresh(out: number, fan: number): Float32Array } | { values: Tensors },
 ): Uint8Array {
   const g = new GraphBuilder('network');
   const { side } = seen;
+  const values = 'values' in made ? made.values : null;
   let { channels } = seen;
-  let x = seen.prepare(g, g.input(seen.input, 'float32', ['n', channels, side, side]), 'values' in made);
+  let x = seen.prepare(g, g.input(seen.input, 'float32', ['n', channels, side, side]), values !== null);
   layers.forEach((layer, i) => {
     if ('pool' in layer) {
       const pads = Array<number>(4).fill(layer.pool - 2);
@@ -114,34 +112,56 @@ function convolutionalModel(
     }
     const { channels: out, kernel, stride } = layer;
     const fan = channels * kernel * kernel;
-    const shape = [out, channels, kernel, kernel];
-    const convolve = (...weights: string[]) =>
-      g.node('Conv', [x, ...weights], {
-        kernel_shape: [kernel, kernel],
-        strides: [stride, stride],
-        pads: Array<number>(4).fill((kernel - 1) / 2),
-      });
     const name = (of: string) => `layer${i}/${of}`;
-    if ('values' in made) {
-      const { weights, bias } = folded(made.values, name, fan);
-      x = convolve(g.constant(weights, shape, name('kernel')), g.constant(bias, [out], name('bias')));
+    const constant = (of: string, fill: number, dims = [out]) =>
+      g.constant(values?.[name(of)] ?? new Float32Array(out).fill(fill), dims, name(of));
+    const convolve = (weights: Float32Array, bias: Float32Array | null) =>
+      g.node(
+        'Conv',
+        [
+          x,
+          g.constant(weights, [out, channels, kernel, kernel], name('kernel')),
+          ...(bias ? [g.constant(bias, [out], name('bias'))] : []),
+        ],
+        {
+          kernel_shape: [kernel, kernel],
+          strides: [stride, stride],
+          pads: Array<number>(4).fill((kernel - 1) / 2),
+        },
+      );
+    if (values && norm === 'batch') {
+      const { weights, bias } = folded(values, name, fan);
+      x = convolve(weights, bias);
     } else {
-      const constant = (of: string, value: number) => g.constant(new Float32Array(out).fill(value), [out], name(of));
-      const convolved = convolve(g.constant(made.fresh(out, fan), shape, name('kernel')));
-      const own = [constant('scale', 1), constant('shift', 0), constant('mean', 0), constant('variance', 1)];
-      x = g.node('BatchNormalization', [convolved, ...own], { epsilon: float(EPSILON) });
+      x = convolve('fresh' in made ? made.fresh(out, fan) : made.values[name('kernel')], null);
+      if (norm === 'batch') {
+        const own = [constant('scale', 1), constant('shift', 0), constant('mean', 0), constant('variance', 1)];
+        x = g.node('BatchNormalization', [x, ...own], { epsilon: float(EPSILON) });
+      } else {
+        const wide = [out, 1, 1];
+        x = g.node('Mul', [groupNormalised(g, x), constant('scale', 1, wide)]);
+        x = g.node('Add', [x, constant('shift', 0, wide)]);
+      }
     }
     x = g.node('Relu', [x]);
     channels = out;
   });
   let pooled = g.node('Flatten', [g.node('GlobalAveragePool', [x])]);
-  if ('values' in made) {
-    linear(g, pooled, channels, classCount, { weights: made.values['head/weight'], bias: made.values['head/bias'] });
-  } else {
-    if (made.dropout > 0) pooled = g.node('Dropout', [pooled, g.scalar(made.dropout)]);
-    linear(g, pooled, channels, classCount);
-  }
+  if (!values && dropout > 0) pooled = g.node('Dropout', [pooled, g.scalar(dropout)]);
+  const head = values && { weights: values['head/weight'], bias: values['head/bias'] };
+  linear(g, pooled, channels, classCount, head ?? undefined);
   return g.toModel();
+}
+
+const GROUPS = 8;
+
+/** Each of eight groups of channels to mean 0 and variance 1. */
+function groupNormalised(g: GraphBuilder, x: string): string {
+  const ones = g.constant(new Float32Array(GROUPS).fill(1), [GROUPS]);
+  const zeros = g.constant(new Float32Array(GROUPS), [GROUPS]);
+  const rows = g.node('Reshape', [x, g.ints(0, GROUPS, -1)]);
+  const normal = g.node('InstanceNormalization', [rows, ones, zeros], { epsilon: float(EPSILON) });
+  return g.node('Reshape', [normal, g.node('Shape', [x])]);
 }
 
 const EPSILON = 1e-5;
@@ -266,7 +286,7 @@ function networkOf(
     weights: values(isTrained),
     statistics: values(isStatistic),
     shapes,
-    decays: (name) => shapes[name].length > 1,
+    decays: (name) => !/\/(scale|shift|bias)$/.test(name),
     finish: (values) => withConstants(model, values),
   };
 }

@@ -1,31 +1,38 @@
 /**
  * How a project is fine-tuned: which of its parts, which network, how it is trained. What was
- * tried before these numbers became the default: docs/decisions/0006-fine-tuning.md.
+ * tried before these numbers became the default: docs/decisions/0008-fine-tuning.md.
  */
 import { EngineError } from '../domain/errors.ts';
 import type { Task } from '../domain/schema.ts';
 import type { EncoderCard, Preparation } from '../inference/index.ts';
 import { type Augmentation, UNCHANGED } from './augment.ts';
 import type { FitPlan } from './fit.ts';
-import type { AdapterPlan, Layer } from './networks.ts';
+import type { AdapterPlan, Layer, Norm } from './networks.ts';
 
-/** Everything that decides what a run gives, apart from the items. JSON. */
-export interface TuningPlan {
-  format: 1;
+/** One kind of network, and how it is trained. JSON. */
+export interface NetworkPlan {
   /** 'maps', 'image', 'terms': a small network from nothing, on the encoder's maps, an image, a text's terms; 'adapters': an imported encoder with low-rank adapters. */
   kind: 'maps' | 'image' | 'terms' | 'adapters';
-  /** The encoder's part that the networks look at: a place in its card's `parts`. */
-  place: number;
-  /** Networks, each trained without one part of the labelled items. */
-  members: number;
   fit: FitPlan;
   augmentation: Augmentation;
   layers: Layer[];
+  norm: Norm;
   /** Share of the pooled features that is dropped in training. */
   dropout: number;
   /** Width of a text network. */
   dims: number;
   adapters: AdapterPlan;
+}
+
+/** Everything that decides what a run gives, apart from the items. JSON. */
+export interface TuningPlan {
+  format: 1;
+  /** The encoder's part that the networks look at: a place in its card's `parts`. */
+  place: number;
+  /** Members, each trained without one part of the labelled items. */
+  members: number;
+  /** What a member is the mean of. Networks that look differently make different mistakes. */
+  networks: NetworkPlan[];
   /** Mean squared norm of the new features beside an embedding of 1. */
   weight: number;
 }
@@ -79,59 +86,61 @@ export function planFor(card: EncoderCard, { task, labels, imported, flip }: Pla
   const preparation = card.parts[place];
   const loss: FitPlan['loss'] =
     task === 'classify' ? { kind: 'cross-entropy', smoothing: 0.1 } : { kind: 'binary-cross-entropy' };
-  const shared = {
-    format: 1 as const,
+  const plan = (members: number, ...networks: NetworkPlan[]): TuningPlan => ({
+    format: 1,
     place,
+    members,
+    networks,
+    weight: 1,
+  });
+  const network = {
     layers: [],
+    norm: 'batch' as const,
     dropout: 0,
     dims: 64,
     adapters: { rank: 8, alpha: 16, headRate: 1 },
-    weight: 1,
   };
   if (preparation.kind === 'image' && !imported.image) {
     const image = { shift: 0.06, scale: 0.1, rotate: 8, brightness: 0.1, contrast: 0.2, flip };
     const fit = { ...SCHEDULE, loss, batch: 32, average: 0.98, patience: null };
-    if (card.maps) {
-      const { channels, side } = card.maps;
-      const copies = Math.min(MOST_COPIES, Math.floor(MAP_BYTES / (2 * channels * side * side * labels)) - 1);
-      return {
-        ...shared,
-        kind: 'maps',
-        members: 4,
-        layers: MAP_LAYERS,
-        dropout: 0.3,
-        fit: { ...fit, epochs: 80, rate: 4e-3, weightDecay: 0.1 },
-        augmentation: { image, words: 0.1, copies: Math.max(1, copies) },
-      };
-    }
-    return {
-      ...shared,
+    const pixels: NetworkPlan = {
+      ...network,
       kind: 'image',
-      members: 4,
       layers: IMAGE_LAYERS,
-      fit: { ...fit, epochs: 50, rate: 2e-3, weightDecay: 0.05 },
+      fit: { ...fit, epochs: 40, rate: 2e-3, weightDecay: 0.05 },
       augmentation: { image, words: 0, copies: 0 },
     };
+    if (!card.maps) return plan(4, pixels);
+    const { channels, side } = card.maps;
+    const copies = Math.min(MOST_COPIES, Math.floor(MAP_BYTES / (2 * channels * side * side * labels)) - 1);
+    const maps: NetworkPlan = {
+      ...network,
+      kind: 'maps',
+      layers: MAP_LAYERS,
+      norm: 'group',
+      dropout: 0.3,
+      fit: { ...fit, epochs: 80, rate: 4e-3, weightDecay: 0.1 },
+      augmentation: { image, words: 0.1, copies: Math.max(1, copies) },
+    };
+    return plan(4, maps, pixels);
   }
   if (preparation.kind === 'text' && preparation.method === 'terms') {
-    return {
-      ...shared,
+    return plan(5, {
+      ...network,
       kind: 'terms',
-      members: 5,
       fit: { ...SCHEDULE, loss, epochs: 30, batch: 32, rate: 3e-3, weightDecay: 0.05, average: null, patience: 6 },
       augmentation: { ...UNCHANGED, words: 0.3 },
-    };
+    });
   }
-  return {
-    ...shared,
+  return plan(3, {
+    ...network,
     kind: 'adapters',
-    members: 3,
     fit: { ...SCHEDULE, loss, epochs: 10, batch: 16, rate: 1e-3, weightDecay: 0.01, average: null, patience: 3 },
     augmentation:
       preparation.kind === 'image'
         ? { ...UNCHANGED, image: { shift: 0.06, scale: 0.1, rotate: 8, brightness: 0, contrast: 0.2, flip } }
         : { ...UNCHANGED, words: 0.05 },
-  };
+  });
 }
 
 const SCHEDULE = { warmup: 0.1, clip: 5 };

@@ -4,6 +4,7 @@
  * is left out and named.
  */
 import { setImmediate } from 'node:timers/promises';
+import { assert } from '../domain/errors.ts';
 import type { Part } from '../domain/item.ts';
 import { createRng } from '../domain/rng.ts';
 import {
@@ -17,10 +18,11 @@ import {
   tensor,
   TOKENIZER_KEY,
 } from '../inference/index.ts';
-import { withOutputs } from '../onnx/index.ts';
+import { readModel, withOutputs } from '../onnx/index.ts';
 import { changedImage, type ImageChanges } from './augment.ts';
 import type { ExampleRow } from './examples.ts';
 import type { MapScaling } from './networks.ts';
+import type { TuningPlan } from './plan.ts';
 
 /** Items read between two reports. */
 const CHUNK = 32;
@@ -30,8 +32,52 @@ export interface ReadWatch {
   onProgress?(done: number, of: number): void;
 }
 
+/** Rows of each item for each kind of network; maps with how they were scaled. */
+export interface TuningRows {
+  maps?: { rows: ExampleRow[][]; scaling: MapScaling };
+  image?: { rows: ExampleRow[][] };
+  terms?: { rows: ExampleRow[][] };
+  adapters?: { rows: ExampleRow[][] };
+}
+
+/** What a plan's networks look at, of each item, from the project's encoder. An item that cannot be read has no rows of any kind. */
+export async function readFor(
+  { place, networks }: TuningPlan,
+  items: readonly (readonly Part[])[],
+  encoder: { model: Uint8Array; opened: Encoder },
+  { seed, session }: { seed: number; session: SessionOptions },
+  watch: ReadWatch = {},
+): Promise<TuningRows> {
+  const { model, opened } = encoder;
+  const preparation = opened.card.parts[place];
+  const rows: TuningRows = {};
+  for (const { kind, augmentation } of networks) {
+    if (kind === 'maps') {
+      const { image: changes, copies } = augmentation;
+      assert(preparation.kind === 'image' && changes !== null, 'changes of images', augmentation);
+      rows.maps = await readMaps(items, { model, preparation, copies, changes, seed, session }, watch);
+    } else {
+      const { metadata } = readModel(model);
+      rows[kind] = { rows: await readRows(items, preparation, { opened, metadata }, watch) };
+    }
+  }
+  return rows;
+}
+
+/** Which items have rows of every kind. */
+export function readable(rows: TuningRows): boolean[] {
+  const kinds = Object.values(rows) as { rows: ExampleRow[][] }[];
+  return kinds[0].rows.map((_, i) => kinds.every((kind) => kind.rows[i].length > 0));
+}
+
+/** The rows of some items. */
+export function rowsOf(rows: TuningRows, indices: readonly number[]): TuningRows {
+  const entries = Object.entries(rows) as [keyof TuningRows, { rows: ExampleRow[][] }][];
+  return Object.fromEntries(entries.map(([kind, own]) => [kind, { ...own, rows: indices.map((i) => own.rows[i]) }]));
+}
+
 /** The rows of each item; none where it cannot be read. Terms are weighted by `encoder`; tokens need its metadata. */
-export async function readRows(
+async function readRows(
   items: readonly (readonly Part[])[],
   preparation: Preparation,
   encoder: { opened: Encoder; metadata: Record<string, string> },
@@ -56,7 +102,7 @@ export async function readRows(
 }
 
 /** What changed copies of images are made with. */
-export interface MapReading {
+interface MapReading {
   /** An encoder with an output 'maps', whose only input is the image. */
   model: Uint8Array;
   preparation: ImagePreparation;
@@ -71,7 +117,7 @@ export interface MapReading {
 const IMAGES = 8;
 
 /** The encoder's maps of each item's image and of changed copies of it, scaled so that each channel of the images has mean 0 and variance 1; computed once, because what the encoder sees is not learned again. None where an image cannot be read. Of several images of an item the first counts. */
-export async function readMaps(
+async function readMaps(
   items: readonly (readonly Part[])[],
   { model, preparation, copies, changes, seed, session: options }: MapReading,
   { signal, onProgress }: ReadWatch = {},

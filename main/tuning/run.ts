@@ -5,30 +5,29 @@
  */
 import type { Tensors } from '../autodiff/index.ts';
 import { assert } from '../domain/errors.ts';
-import { matrix, type Matrix } from '../domain/matrix.ts';
+import { matrix, row, type Matrix } from '../domain/matrix.ts';
 import { createRng } from '../domain/rng.ts';
 import type { Encoder, EncoderFile, SessionOptions } from '../inference/index.ts';
 import { divide } from '../training/index.ts';
 import { Examples, type ExampleRow } from './examples.ts';
 import { adaptedNetwork, imageNetwork, mapNetwork, type MapScaling, type Network, textNetwork } from './networks.ts';
 import { Measuring } from './passes.ts';
-import type { TuningPlan } from './plan.ts';
+import type { NetworkPlan, TuningPlan } from './plan.ts';
+import type { TuningRows } from './reading.ts';
 import { type Finished, runStages, type RunState, type RunWatch, type Stage } from './stages.ts';
 import { scaleOf, tunedBlock } from './tuned-encoder.ts';
 
 export interface TuningInput {
   plan: TuningPlan;
   seed: number;
-  /** Rows of each item; class numbers; the fold of each, in [0, members). */
-  rows: readonly (readonly ExampleRow[])[];
+  rows: TuningRows;
+  /** Class numbers of each item; its fold, in [0, members). */
   classes: readonly (readonly number[])[];
   folds: ArrayLike<number>;
   task: 'classify' | 'classify-many';
   classCount: number;
   /** The project's encoder. */
   encoder: Encoder;
-  /** How the rows were scaled, where they are maps. */
-  scaling: MapScaling | null;
   /** For adapters: the encoder that was made elsewhere, and the head that a network begins with, fitted on the named items. */
   imported: {
     file: EncoderFile;
@@ -62,32 +61,48 @@ export async function runTuning(
   watch: RunWatch,
   options: SessionOptions & { from?: RunState | null } = {},
 ): Promise<TuningResult> {
-  const { plan, seed, rows, classes, task, classCount } = input;
+  const { plan, seed, classes, task, classCount } = input;
   const folds = Array.from(input.folds);
-  assert(folds.length === rows.length, `${rows.length} folds`, folds.length);
-  const all = new Examples(rows, classes, { task, classCount }, plan.augmentation);
-  const members = Array.from({ length: plan.members }, (_, member) => {
-    const where = (keep: (fold: number) => boolean) => folds.flatMap((fold, i) => (keep(fold) ? [i] : []));
-    const [seen, unseen] = [where((fold) => fold !== member), where((fold) => fold === member)];
-    const own = createRng(seed).derive(`member ${member}`).seed;
-    return { seen, unseen, network: () => networkFor(input, seen, own), seed: own };
+  const where = (keep: (fold: number) => boolean) => folds.flatMap((fold, i) => (keep(fold) ? [i] : []));
+  const sets = plan.networks.map(({ kind, augmentation }) => {
+    const { rows } = input.rows[kind]!;
+    assert(folds.length === rows.length, `${rows.length} folds`, folds.length);
+    return new Examples(rows, classes, { task, classCount }, augmentation);
   });
-  const stages = members.map(({ seen, unseen, network, seed }): Stage => {
-    const validation = unseen.length > 0 ? all.subset(unseen) : null;
-    return { network, data: { training: all.subset(seen), validation }, plan: plan.fit, seed };
+  // Member after member, each with all its networks.
+  const networks = Array.from({ length: plan.members }, (_, member) => {
+    const [seen, unseen] = [where((fold) => fold !== member), where((fold) => fold === member)];
+    return plan.networks.map((network, n) => {
+      const own = createRng(seed).derive(`member ${member}, network ${n}`).seed;
+      return {
+        seen,
+        unseen,
+        plan: network,
+        make: () => networkFor(input, network, seen, own),
+        seed: own,
+        set: sets[n],
+      };
+    });
+  });
+  const stages = networks.flat().map(({ seen, unseen, plan, make, seed, set }): Stage => {
+    const validation = unseen.length > 0 ? set.subset(unseen) : null;
+    return { network: make, data: { training: set.subset(seen), validation }, plan: plan.fit, seed };
   });
   const finished = await runStages(stages, watch, options);
 
-  const heldOut = matrix(rows.length, classCount);
-  const files: Uint8Array[] = [];
-  for (const [m, { unseen, network }] of members.entries()) {
-    const made = await network();
-    const { tensors } = finished[m];
-    files.push(made.finish(tensors));
-    const logits = await outputsOf(made, tensors, all.subset(unseen), options);
-    unseen.forEach((i, at) =>
-      heldOut.data.set(logits.data.subarray(at * classCount, (at + 1) * classCount), i * classCount),
-    );
+  const heldOut = matrix(classes.length, classCount);
+  const files: Uint8Array[][] = [];
+  for (const [m, own] of networks.entries()) {
+    files.push([]);
+    for (const [n, { unseen, make, set }] of own.entries()) {
+      const made = await make();
+      const { tensors } = finished[m * plan.networks.length + n];
+      files[m].push(made.finish(tensors));
+      const { data } = await outputsOf(made, tensors, set.subset(unseen), options);
+      unseen.forEach((i, at) => {
+        for (let j = 0; j < classCount; j++) row(heldOut, i)[j] += data[at * classCount + j] / own.length;
+      });
+    }
   }
   return {
     block: tunedBlock(files, classCount, scaleOf(heldOut, plan.weight)),
@@ -111,24 +126,26 @@ async function outputsOf(
 }
 
 async function networkFor(
-  { plan, encoder, imported, scaling, classCount }: TuningInput,
+  { plan, rows, encoder, imported, classCount }: TuningInput,
+  own: NetworkPlan,
   seen: readonly number[],
   seed: number,
 ): Promise<Network> {
   const preparation = encoder.card.parts[plan.place];
-  if (plan.kind === 'adapters') {
-    assert(imported !== null, 'an imported encoder', imported);
-    return adaptedNetwork(imported.file.model, await imported.head(seen), plan.adapters, seed);
+  switch (own.kind) {
+    case 'maps': {
+      const { maps } = encoder.card;
+      assert(maps !== undefined && rows.maps !== undefined, 'an encoder with maps', maps);
+      return mapNetwork(maps, rows.maps.scaling, own, classCount, seed);
+    }
+    case 'image':
+      assert(preparation.kind === 'image', 'an image part', preparation.kind);
+      return imageNetwork(preparation, own, classCount, seed);
+    case 'terms':
+      assert(encoder.card.terms !== null, 'an encoder with terms', encoder.card.terms);
+      return textNetwork(encoder.card.terms, own.dims, classCount, seed);
+    default:
+      assert(imported !== null, 'an imported encoder', imported);
+      return adaptedNetwork(imported.file.model, await imported.head(seen), own.adapters, seed);
   }
-  if (plan.kind === 'maps') {
-    const { maps } = encoder.card;
-    assert(maps !== undefined && scaling !== null, 'an encoder with maps', maps);
-    return mapNetwork(maps, scaling, plan.layers, classCount, seed, plan.dropout);
-  }
-  if (plan.kind === 'image') {
-    assert(preparation.kind === 'image', 'an image part', preparation.kind);
-    return imageNetwork(preparation, plan.layers, classCount, seed, plan.dropout);
-  }
-  assert(encoder.card.terms !== null, 'an encoder with terms', encoder.card.terms);
-  return textNetwork(encoder.card.terms, plan.dims, classCount, seed);
 }

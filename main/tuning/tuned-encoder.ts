@@ -14,25 +14,30 @@ import { LOGITS } from './networks.ts';
 /** Logits beyond this are cut off: a network that is surer says no more. */
 const SUREST = 10;
 
-/** Joins members: their inputs → 'tuned' `[n, c]`, the mean, and 'members' `[n, members · c]`. Scaled by `scale`. */
-export function tunedBlock(members: readonly Uint8Array[], classCount: number, scale: number): Uint8Array {
-  const opset = Math.max(...members.map((member) => readModel(member).opset));
-  const g = new GraphBuilder('tuned', { opset });
-  const { inputs, metadata } = readModel(members[0]);
-  const feeds = Object.fromEntries(
-    inputs.flatMap(({ name, dtype, dims }) => (dtype === 'other' ? [] : [[name, g.input(name, dtype, dims)]])),
-  );
+/** Joins members, each the mean of its networks: their inputs → 'tuned' `[n, c]`, the mean of all, and 'members' `[n, members · c]`. Scaled by `scale`. */
+export function tunedBlock(members: readonly (readonly Uint8Array[])[], classCount: number, scale: number): Uint8Array {
+  const models = members.flat().map((network) => readModel(network));
+  const g = new GraphBuilder('tuned', { opset: Math.max(...models.map(({ opset }) => opset)) });
+  const feeds: Record<string, string> = {};
+  for (const { name, dtype, dims } of models.flatMap(({ inputs }) => inputs)) {
+    if (feeds[name] === undefined && dtype !== 'other') feeds[name] = g.input(name, dtype, dims);
+  }
   const c = classCount;
   const centring = Float32Array.from({ length: c * c }, (_, i) => scale * ((i % (c + 1) === 0 ? 1 : 0) - 1 / c));
   const centre = g.constant(centring, [c, c]);
-  const each = members.map((member) => {
-    const logits = g.inline(member, feeds, [LOGITS])[LOGITS];
+  const mean = (each: readonly string[]) => {
+    const sum = each.reduce((a, b) => g.node('Add', [a, b]));
+    return each.length === 1 ? sum : g.node('Mul', [sum, g.scalar(1 / each.length)]);
+  };
+  const centred = (network: Uint8Array) => {
+    const own = Object.fromEntries(readModel(network).inputs.map(({ name }) => [name, feeds[name]]));
+    const logits = g.inline(network, own, [LOGITS])[LOGITS];
     return g.node('MatMul', [g.node('Clip', [logits, g.scalar(-SUREST), g.scalar(SUREST)]), centre]);
-  });
-  const sum = each.reduce((a, b) => g.node('Add', [a, b]));
-  g.output('tuned', 'float32', ['n', c], g.node('Mul', [sum, g.scalar(1 / members.length)]));
+  };
+  const each = members.map((networks) => mean(networks.map(centred)));
+  g.output('tuned', 'float32', ['n', c], mean(each));
   g.output('members', 'float32', ['n', members.length * c], g.node('Concat', each, { axis: 1 }));
-  return g.toModel(metadata);
+  return g.toModel(Object.assign({}, ...models.map(({ metadata }) => metadata)));
 }
 
 /** The factor that gives held-out logits `[n, c]` the mean squared norm `weight` after centring: beside an embedding of mean squared norm 1, how much they count. */

@@ -70,7 +70,7 @@ async function outputOf(model: Uint8Array, { rows }: Pairs, output: string): Pro
   );
   const { data, dims } = (await session.run(feeds, [output]))[output];
   await session.close();
-  return matrix(dims[0], dims[1], data as Float32Array);
+  return matrix(dims[0], dims[1], data as Float32Array<ArrayBuffer>);
 }
 
 function shareRight({ data, rows, columns: c }: Matrix, classes: readonly number[]): number {

@@ -15,6 +15,7 @@ import {
   runTuning,
   scaleOf,
   UNCHANGED,
+  type NetworkPlan,
   type RunState,
   type TuningInput,
   type TuningPlan,
@@ -24,19 +25,17 @@ import { GREY, LAYERS, PLAN, SIDE, striped } from './textures.ts';
 const threads = 1;
 const MEMBERS = 3;
 
-const plan: TuningPlan = {
-  format: 1,
+const [grouped, batched] = (['group', 'batch'] as const).map((norm): NetworkPlan => ({
   kind: 'image',
-  place: 0,
-  members: MEMBERS,
   fit: { ...PLAN, epochs: 3 },
   augmentation: UNCHANGED,
   layers: LAYERS,
+  norm,
   dropout: 0.2,
   dims: 0,
   adapters: { rank: 1, alpha: 1, headRate: 1 },
-  weight: 2,
-};
+}));
+const plan: TuningPlan = { format: 1, place: 0, members: MEMBERS, networks: [grouped, batched], weight: 2 };
 
 /** An encoder that gives an image's mean and its square. */
 function base() {
@@ -70,13 +69,12 @@ const folds = foldsOf(
 const input: TuningInput = {
   plan,
   seed: 11,
-  rows: material.rows,
+  rows: { image: { rows: material.rows } },
   classes: material.classes,
   folds,
   task: 'classify',
   classCount: 2,
   encoder: { card: base().card } as Encoder,
-  scaling: null,
   imported: null,
 };
 const silent = { between: () => undefined, notice: () => undefined };
@@ -95,7 +93,7 @@ describe('A run', () => {
   it('gives the same block when it was stopped in every member and went on', async () => {
     const whole = await runTuning(input, silent, { threads });
     let state: RunState | null = null;
-    for (const stopAfter of [2, 12, 8]) {
+    for (const stopAfter of [2, 20, 12]) {
       let steps = 0;
       const stopping = {
         between(now: RunState) {

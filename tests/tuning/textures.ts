@@ -18,7 +18,7 @@ export const SIDE = 16;
 export const GREY: ImagePreparation = { kind: 'image', side: SIDE, channels: 1, fit: 'fill', mean: null, std: null };
 
 export const LAYERS: Layer[] = [
-  { channels: 6, kernel: 3, stride: 2 },
+  { channels: 8, kernel: 3, stride: 2 },
   { channels: 8, kernel: 3, stride: 1 },
 ];
 
@@ -47,7 +47,7 @@ export function examples({ rows, classes }: Striped, augmentation = UNCHANGED): 
   return new Examples(rows, classes, { task: 'classify', classCount: 2 }, augmentation);
 }
 
-export const network = (seed = 1) => imageNetwork(GREY, LAYERS, 2, seed);
+export const network = (seed = 1) => imageNetwork(GREY, { layers: LAYERS, norm: 'batch', dropout: 0 }, 2, seed);
 
 export const PLAN: FitPlan = {
   loss: { kind: 'cross-entropy' },
