@@ -21,6 +21,7 @@ import {
   type Command,
 } from './command.ts';
 import { explain } from './explain.ts';
+import { versions } from './versions.ts';
 
 export const commands: Record<string, Command> = {
   new: {
@@ -286,24 +287,7 @@ export const commands: Record<string, Command> = {
         };
       }),
   },
-  versions: {
-    does: 'lists the model versions',
-    positionals: ['DIR'],
-    run: (context) =>
-      withProject(context.positionals[0], context, async (project) => {
-        await project.refreshEvidence();
-        const versions = project.versions();
-        return {
-          json: { versions },
-          text: versions
-            .map(
-              (v) =>
-                `${v.live ? '*' : ' '} ${v.version}  ${v.labels} labels  audit ${percent(v.audit.accuracy)} of ${v.audit.n}  ${v.state}`,
-            )
-            .join('\n'),
-        };
-      }),
-  },
+  versions,
   promote: {
     does: 'makes a version the live one',
     positionals: ['DIR', 'V'],

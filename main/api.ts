@@ -9,7 +9,9 @@
  */
 import { eventIterator, oc } from '@orpc/contract';
 import * as v from 'valibot';
+import { EncoderImport, EncoderOutputs } from './api-encoder.ts';
 import { Explanation, ExplanationChoice, type ExplanationPart } from './api-explanation.ts';
+import { VersionExport } from './api-version-export.ts';
 import type { Act } from './domain/annotation.ts';
 import { DEVICES } from './domain/device.ts';
 import { ERROR_CODES } from './domain/errors.ts';
@@ -108,11 +110,11 @@ export const QueueEntryView = v.object({
 
 export const JobView = v.object({
   id: v.string(),
-  kind: v.picklist(['import', 'encode', 'train', 'queue', 'simulate', 'tune']),
+  kind: v.picklist(['import', 'encode', 'train', 'queue', 'simulate', 'tune', 'export']),
   state: v.picklist(['queued', 'running', 'done', 'failed', 'cancelled']),
   /** In [0, 1], or null where the end is not known. */
   progress: v.nullable(v.number()),
-  /** What it is at, as a code the desk puts into words: reading, fitting, embedding, training, choosing, simulating, tuning, paused. */
+  /** What it is at, as a code the desk puts into words: reading, fitting, embedding, training, choosing, simulating, tuning, paused, exporting, measuring. */
   stage: v.nullable(v.string()),
   done: v.nullable(v.number()),
   total: v.nullable(v.number()),
@@ -281,27 +283,6 @@ export const PreviewShape = v.object({
   problems: v.array(v.object({ source: v.string(), code: v.string(), message: v.string(), hint: v.string() })),
 });
 
-/** An encoder that others made, with what its publisher says about it. Files are paths on this machine. */
-export const EncoderImport = v.object({
-  model: Path,
-  kind: v.picklist(['image', 'text']),
-  /** For texts: its tokenizer.json. */
-  tokenizer: v.optional(Path),
-  maxTokens: v.optional(v.pipe(v.number(), v.integer(), v.minValue(8))),
-  /** For images: pixels of a side, where the file does not fix it; mean and deviation per channel, of values in 0–1. */
-  side: v.optional(v.pipe(v.number(), v.integer(), v.minValue(8), v.maxValue(2048))),
-  mean: v.optional(v.array(v.number())),
-  std: v.optional(v.array(v.pipe(v.number(), v.minValue(1e-6)))),
-  output: v.optional(v.string()),
-});
-
-export const EncoderOutputs = v.object({
-  outputs: v.array(v.object({ name: v.string(), dims: v.array(v.number()) })),
-  /** The one that would be used, and how wide it is. */
-  output: v.string(),
-  dims: Count,
-});
-
 export const AnnotationInput = v.object({
   item: ItemIdShape,
   act: v.picklist(['label', 'skip', 'flag', 'exclude', 'comment']),
@@ -424,6 +405,8 @@ export const contract = {
     list: oc.output(v.array(VersionView)),
     promote: oc.input(v.object({ version: Count })).output(v.array(VersionView)),
     rollback: oc.output(v.array(VersionView)),
+    /** Writes one as a file that runs without this program; the job's result is a `VersionExported`. */
+    export: oc.input(VersionExport).output(v.object({ job: v.string() })),
   },
   training: {
     start: oc.output(v.object({ job: v.string() })),

@@ -73,6 +73,9 @@ const router = os.router({
   predict: os.predict.handler(async ({ input }) => (await learner()).predict(input.items)),
   similar: os.similar.handler(async ({ input }) => (await learner()).similar(input.item, input.count)),
   explain: os.explain.handler(async ({ input, signal }) => (await learner()).explain(input, signal)),
+  exportVersion: os.exportVersion.handler(({ input, signal }) =>
+    reporting(async (report) => (await learner()).exportVersion(input, report, signal)),
+  ),
   simulate: os.simulate.handler(({ input, signal }) =>
     reporting(async (report) => (await learner()).simulate(input, report, signal)),
   ),

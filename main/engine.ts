@@ -132,6 +132,7 @@ export class Engine {
           project().rollback('desk');
           return project().versions();
         }),
+        export: os.versions.export.handler(({ input }) => ({ job: project().exportVersion(input).id })),
       },
       training: {
         start: os.training.start.handler(() => ({ job: project().train().id })),

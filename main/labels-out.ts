@@ -2,15 +2,37 @@
  * What an export is made of: the labelled items with where each label comes from, read page
  * by page, and a file that appears under its name only when all of it is on disk.
  */
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { EngineError } from './domain/errors.ts';
-import type { ExportRow } from './export/index.ts';
+import { WRITERS, type ExportRow } from './export/index.ts';
 import type { ItemRecord, ProjectStore } from './store/index.ts';
 
 const PAGE = 500;
 
+/** Writes the labels to a file; returns how many. Errors: `usage` for an unknown format; those of `writeWhole`. */
+export function exportLabels(store: ProjectStore, format: string, file: string): number {
+  const writer = Object.hasOwn(WRITERS, format) ? WRITERS[format] : null;
+  if (!writer) {
+    throw new EngineError(
+      'usage',
+      `There is no format “${format}”.`,
+      `Choose among ${Object.keys(WRITERS).join(', ')}.`,
+      { format },
+    );
+  }
+  let count = 0;
+  const counted = function* (rows: Iterable<ExportRow>) {
+    for (const row of rows) {
+      count++;
+      yield row;
+    }
+  };
+  writeWhole(file, writer.write(counted(exportRows(store))));
+  return count;
+}
+
 /** Labelled items in order of import. */
-export function* exportRows(store: ProjectStore): Generator<ExportRow> {
+function* exportRows(store: ProjectStore): Generator<ExportRow> {
   for (let after = 0; ;) {
     const page = store.items.list({ after, limit: PAGE, state: 'labelled' });
     for (const record of page) {
@@ -45,12 +67,13 @@ function rowOf(store: ProjectStore, record: ItemRecord): ExportRow | null {
 }
 
 /** Errors: `disk-full`, `io-failed`; the file that was there before then stays. */
-export function writeWhole(file: string, pieces: Iterable<string>): void {
+export function writeWhole(file: string, pieces: Iterable<string | Uint8Array>): void {
   const temporary = `${file}.part`;
   try {
     const fd = openSync(temporary, 'w');
     try {
-      for (const piece of pieces) writeSync(fd, piece);
+      // Not writeSync, which on a full disk may write a part and say nothing.
+      for (const piece of pieces) writeFileSync(fd, piece);
       fsyncSync(fd);
     } finally {
       closeSync(fd);

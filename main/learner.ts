@@ -429,7 +429,7 @@ export class Learner {
   }
 
   async exportVersion(asked: VersionExportData, report: Report, signal?: AbortSignal) {
-    return { kind: 'exported' as const, ...(await exportVersion(this.#reader, asked, report, signal)) };
+    return { kind: 'exported' as const, exported: await exportVersion(this.#reader, asked, report, signal) };
   }
 
   async simulate(options: SimulationOptions, report: Report, signal?: AbortSignal): Promise<Simulated> {

@@ -153,6 +153,6 @@ function confidences(probabilities: Matrix, { schema }: EmbeddedItems): Float64A
 }
 
 /** A version knows the classes of its day; labels of classes added since are simply wrong under it. */
-function widened(own: readonly string[], now: readonly string[]): string[] {
+export function widened(own: readonly string[], now: readonly string[]): string[] {
   return [...own, ...now.filter((name) => !own.includes(name))];
 }

@@ -23,6 +23,7 @@ import type {
   Status,
   VersionData,
 } from './api.ts';
+import type { VersionExportData } from './api-version-export.ts';
 import type { SimulationOptions } from './compute-api.ts';
 import { ComputeProcess } from './compute-process.ts';
 import type { ItemState } from './domain/annotation.ts';
@@ -31,8 +32,7 @@ import { Devices } from './devices.ts';
 import { EngineError } from './domain/errors.ts';
 import type { ItemId } from './domain/item.ts';
 import type { Task } from './domain/schema.ts';
-import { WRITERS, type ExportRow } from './export/index.ts';
-import { Jobs } from './jobs.ts';
+import { Jobs, type JobControl, type JobResult } from './jobs.ts';
 import { Loop, type ChangeKind } from './loop.ts';
 import {
   createProject,
@@ -42,7 +42,7 @@ import {
   type ProjectStore,
   type Verification,
 } from './store/index.ts';
-import { exportRows, writeWhole } from './labels-out.ts';
+import { exportLabels } from './labels-out.ts';
 import { statusOf } from './status.ts';
 import type { TuningSettings } from './tuning-due.ts';
 import { TuningJobs, type TuneRequest } from './tuning-jobs.ts';
@@ -451,24 +451,24 @@ export class Project {
 
   /** Writes the labels to a file, which appears whole or not at all; returns how many. Errors: `usage` for an unknown format, `disk-full`, `io-failed`. */
   export(format: string, file: string): number {
-    const writer = Object.hasOwn(WRITERS, format) ? WRITERS[format] : null;
-    if (!writer) {
-      throw new EngineError(
-        'usage',
-        `There is no format “${format}”.`,
-        `Choose among ${Object.keys(WRITERS).join(', ')}.`,
-        { format },
+    return exportLabels(this.#store, format, file);
+  }
+
+  /** Writes a version as a file that runs without this program. Errors of the job: `version-unknown`, `encoder-invalid`, `disk-full`, `io-failed`. */
+  exportVersion(asked: VersionExportData): { id: string; finished: Promise<JobData> } {
+    const exporting = async ({ report, signal }: JobControl): Promise<JobResult> => {
+      const results: JobResult[] = [];
+      await this.#reader.run(
+        (compute, call) => compute.exportVersion(asked, call),
+        (event) => {
+          if (event.kind === 'exported') results.push({ ...event.exported });
+          else if (event.kind === 'progress') report(event);
+        },
+        signal,
       );
-    }
-    let count = 0;
-    const counted = function* (rows: Iterable<ExportRow>) {
-      for (const row of rows) {
-        count++;
-        yield row;
-      }
+      return results[0];
     };
-    writeWhole(file, writer.write(counted(exportRows(this.#store))));
-    return count;
+    return this.jobs.start('export', { ...asked }, exporting, { lane: 'export' });
   }
 
   verify(): Verification {

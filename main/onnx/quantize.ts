@@ -1,11 +1,10 @@
 /// <reference lib="esnext.float16" />
 /**
  * Makes a model smaller: the weights of products, convolutions and tables become int8 with
- * a scale per output, channel or row. Products are computed in integers, their input
+ * a scale for each output, channel or row. Products are computed in integers, their input
  * quantised anew in each run over all of its values, so a row's result depends slightly on
- * the rows beside it. Convolutions and tables are int8 in the file only: ONNX Runtime's
- * float convolutions are faster than its integer ones (decision 0007). Inputs, outputs and
- * metadata stay. Constants inside control flow stay too.
+ * the rows beside it. Convolutions and tables are int8 in the file only (decision 0007 says
+ * why). Inputs, outputs and metadata stay, and so do constants inside control flow.
  */
 import { create } from '@bufbuild/protobuf';
 import { type NodeProto, NodeProtoSchema, type TensorProto } from 'onnx-buf';
@@ -39,6 +38,8 @@ const SMALL = 1024;
 const PRODUCT_LIMIT = 64;
 /** Largest int8 weight where it is only stored. */
 const STORED_LIMIT = 127;
+/** Products with fewer outputs stay float: to quantise their input takes longer than they do. */
+const NARROW = 32;
 const OLDEST_OPSET = 11;
 const FLOAT = dtypeCode('float32');
 
@@ -127,56 +128,43 @@ class Rewriter {
   }
 
   #convert(node: NodeProto, weight: Weight): void {
-    if (node.opType === 'Conv') this.#kernel(node, weight);
-    else if (node.opType === 'Gather') this.#table(node, weight);
-    else this.#product(node, weight);
+    const isProduct = node.opType === 'MatMul' || node.opType === 'Gemm';
+    const outputs = isProduct && intOf(node, 'transB', 0) === 0 ? 1 : 0;
+    if (isProduct && weight.dims[outputs] >= NARROW) this.#product(node, weight, outputs);
+    else this.#stored(node, weight, outputs);
   }
 
   /** x·W as integers: q(x)·q(W) · (scale of x · scales of W). In the order that ONNX Runtime makes one operator of. */
-  #product(node: NodeProto, weight: Weight): void {
-    const isGemm = node.opType === 'Gemm';
-    const [input, , addend = ''] = node.input;
-    const transposed = isGemm && intOf(node, 'transB', 0) === 1;
-    const [data, scales] = this.#once(`product ${weight.name} ${transposed}`, () => {
-      const [k, n] = transposed ? weight.dims.toReversed() : weight.dims;
-      const columns = transposed ? weight.values : swapped(weight.values, k, n);
-      const { values, scales: each } = scaled(columns, n, PRODUCT_LIMIT);
+  #product(node: NodeProto, weight: Weight, outputs: 0 | 1): void {
+    const [data, scales] = this.#once(`product ${weight.name} ${outputs}`, () => {
+      const { values, scales: each } = rounded(weight, outputs, PRODUCT_LIMIT);
+      const [n, k] = [weight.dims[outputs], weight.dims[1 - outputs]];
+      const columns = outputs === 1 ? values : swapped(values, n, k);
       return [
-        this.#constantOf(`${weight.name}/int8`, swapped(values, n, k), [k, n]),
+        this.#constantOf(`${weight.name}/int8`, columns, [k, n]),
         this.#constantOf(`${weight.name}/scale`, each, [n]),
       ];
     });
+    const [input, , addend = ''] = node.input;
     const [x, scale, zero] = this.#once(`input ${input}`, () => this.#nodes('DynamicQuantizeLinear', [input], 3));
     const factor = this.#node('Mul', [scale, scales]);
     let y = this.#node('Mul', [this.#cast(this.#node('MatMulInteger', [x, data, zero])), factor]);
-    if (isGemm) y = this.#times(y, floatOf(node, 'alpha', 1));
-    if (isGemm && addend !== '') y = this.#node('Add', [y, this.#times(addend, floatOf(node, 'beta', 1))]);
+    if (node.opType === 'Gemm') {
+      y = this.#times(y, floatOf(node, 'alpha', 1));
+      if (addend !== '') y = this.#node('Add', [y, this.#times(addend, floatOf(node, 'beta', 1))]);
+    }
     this.#last(y, node.output[0]);
   }
 
-  /** The kernel from int8 to float: ONNX Runtime does it once, on loading. */
-  #kernel(node: NodeProto, weight: Weight): void {
-    const [stored] = this.#once(`stored ${weight.name}`, () => {
-      const [rows] = weight.dims;
-      const { values, scales } = scaled(weight.values, rows, STORED_LIMIT);
-      const shape = weight.dims.map((_, axis) => (axis === 0 ? rows : 1));
+  /** The weights from int8 to float: ONNX Runtime does it once, on loading. */
+  #stored(node: NodeProto, weight: Weight, outputs: 0 | 1): void {
+    const [stored] = this.#once(`stored ${weight.name} ${outputs}`, () => {
+      const { values, scales } = rounded(weight, outputs, STORED_LIMIT);
+      const shape = weight.dims.map((dim, axis) => (axis === outputs ? dim : 1));
       const data = this.#constantOf(`${weight.name}/int8`, values, weight.dims);
       return [this.#node('Mul', [this.#cast(data), this.#constantOf(`${weight.name}/scale`, scales, shape)])];
     });
-    this.#out.push(create(NodeProtoSchema, { ...node, input: node.input.with(1, stored) }));
-  }
-
-  /** Rows are taken as int8 and only then scaled, so that the table stays small in memory too. */
-  #table(node: NodeProto, weight: Weight): void {
-    const [data, scale] = this.#once(`table ${weight.name}`, () => {
-      const { values, scales } = scaled(weight.values, weight.dims[0], STORED_LIMIT);
-      return [
-        this.#constantOf(`${weight.name}/int8`, values, weight.dims),
-        this.#constantOf(`${weight.name}/scale`, scales, [weight.dims[0], 1]),
-      ];
-    });
-    const rows = this.#node('Gather', [data, node.input[1]]);
-    this.#last(this.#node('Mul', [this.#cast(rows), this.#node('Gather', [scale, node.input[1]])]), node.output[0]);
+    this.#out.push(create(NodeProtoSchema, { ...node, input: node.input.with(PLACE_OF_WEIGHT[node.opType]!, stored) }));
   }
 
   /** A constant by a tensor's name, also a float16 one that is only cast to float32 after it. */
@@ -242,25 +230,34 @@ function asWeight(tensor: TensorProto): Weight {
   return { name: tensor.name, values: tensorData(tensor) as Float32Array, dims: tensor.dims.map(Number) };
 }
 
-/** Rows of values as int8 of at most `limit`, each row with the scale that takes its largest value there. */
-function scaled(values: Float32Array, rows: number, limit: number): { values: Int8Array; scales: Float32Array } {
-  const width = values.length / rows;
-  const scales = new Float32Array(rows);
+/**
+ * Weights as int8 of at most `limit`, with a scale for each index of the axis `outputs`, that
+ * takes its largest weight there. Those that were nearest to the other side are rounded that
+ * way until the sum is right too: a filter that sees no brightness stays one, and an input's
+ * mean does not come through as an error (Guo et al. 2022, SQuant).
+ */
+function rounded({ values, dims }: Weight, outputs: 0 | 1, limit: number) {
+  const count = dims[outputs];
+  const width = values.length / count;
+  const scales = new Float32Array(count);
   const small = new Int8Array(values.length);
-  for (let i = 0; i < rows; i++) {
-    const row = values.subarray(i * width, (i + 1) * width);
-    scales[i] = row.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / limit || 1;
+  for (let i = 0; i < count; i++) {
+    const places = Array.from({ length: width }, (_, j) => (outputs === 0 ? i * width + j : j * count + i));
+    scales[i] = places.reduce((most, at) => Math.max(most, Math.abs(values[at])), 0) / limit || 1;
     // Clamped for scales so small that they lost digits.
-    for (let j = 0; j < width; j++) {
-      small[i * width + j] = Math.max(-limit, Math.min(limit, Math.round(row[j] / scales[i])));
-    }
+    const near = (x: number) => Math.max(-limit, Math.min(limit, x));
+    const left = places.map((at) => values[at] / scales[i] - (small[at] = near(Math.round(values[at] / scales[i]))));
+    const missing = Math.round(left.reduce((sum, e) => sum + e, 0));
+    const side = Math.sign(missing);
+    const order = places.map((_, j) => j).sort((a, b) => side * (left[b] - left[a]) || a - b);
+    for (const j of order.slice(0, Math.abs(missing))) small[places[j]] = near(small[places[j]] + side);
   }
   return { values: small, scales };
 }
 
 /** `[a, b]` → `[b, a]`. */
-function swapped<T extends Float32Array | Int8Array>(values: T, a: number, b: number): T {
-  const out = values.slice() as T;
+function swapped(values: Int8Array, a: number, b: number): Int8Array {
+  const out = new Int8Array(values.length);
   for (let i = 0; i < a; i++) for (let j = 0; j < b; j++) out[j * a + i] = values[i * b + j];
   return out;
 }

@@ -11,7 +11,7 @@ import { float, GraphBuilder, quantize, readModel, tensorData } from '../../main
 
 const FIXTURES = join(import.meta.dirname, '../../../shared/fixtures/gradients');
 const K = 48;
-const N = 24;
+const N = 40;
 
 /** Whole numbers up to `most`, times a power of two per row; every row has ±`most`, so its scale is that power. */
 function fewBits(rows: number, width: number, most: number): Float32Array {
@@ -115,6 +115,22 @@ describe('Weights and inputs that few bits say', () => {
   });
 });
 
+describe('Products with few outputs', () => {
+  it('are stored as int8 and computed as floats', async () => {
+    for (const [transB, dims] of [
+      [0, [K, 24]],
+      [1, [24, K]],
+    ] as const) {
+      const w = transB === 1 ? fewBits(24, K, 127) : transposed(fewBits(24, K, 127), 24, K);
+      const model = graphOf(['n', K], (g, x) => g.node('Gemm', [x, g.constant(w, dims, 'w')], { transB }));
+      const small = quantize(model).model;
+      expect(opsOf(small)).toEqual(['Cast', 'Mul', 'Gemm', 'Identity']);
+      const feeds = { x: floats(wholes(2 * K, -30), [2, K]) };
+      expect(await run(small, feeds)).toEqual(await run(model, feeds));
+    }
+  });
+});
+
 describe('Products of any numbers', () => {
   it('stay within the bound of rounding of a float64 reference', async () => {
     const rng = createRng(11);
@@ -128,11 +144,11 @@ describe('Products of any numbers', () => {
       for (let i = 0; i < rows; i++) {
         for (let j = 0; j < N; j++) {
           const column = Array.from({ length: K }, (_, k) => w[k * N + j]);
-          const half = Math.max(...column.map(Math.abs)) / 64 / 2;
+          const unit = Math.max(...column.map(Math.abs)) / 64;
           const exact = column.reduce((sum, value, k) => sum + value * x[i * K + k], 0);
-          // The zero point is rounded too, so an input is off by at most one step, and a weight by half of one.
+          // The zero point is rounded too, and weights for their sum's sake: both are off by at most one step.
           const bound = column.reduce(
-            (sum, v, k) => sum + Math.abs(v) * step + (Math.abs(x[i * K + k]) + step) * half,
+            (sum, v, k) => sum + Math.abs(v) * step + (Math.abs(x[i * K + k]) + step) * unit,
             0,
           );
           expect(Math.abs(y[i * N + j] - exact)).toBeLessThanOrEqual(bound);
@@ -150,6 +166,22 @@ describe('Products of any numbers', () => {
     expect(2 * 255 * most).toBeLessThan(2 ** 15);
     const y = await run(small, { x: floats(new Float32Array(K).fill(255), [1, K]) });
     expect(Math.max(...y)).toBeCloseTo(3 * 255 * K, 1);
+  });
+});
+
+describe('Sums of weights', () => {
+  it('are kept, so that a filter that sees no brightness stays one', async () => {
+    const rng = createRng(3);
+    const rows = 24;
+    const kernel = Float32Array.from({ length: rows * 75 }, () => rng.normal());
+    for (let i = 0; i < rows; i++) {
+      const own = kernel.subarray(i * 75, (i + 1) * 75);
+      const mean = own.reduce((sum, value) => sum + value / 75, 0);
+      own.forEach((value, j) => (own[j] = value - mean));
+    }
+    const model = graphOf(['n', 3, 5, 5], (g, x) => g.node('Conv', [x, g.constant(kernel, [rows, 3, 5, 5], 'w')]));
+    const y = await run(quantize(model).model, { x: floats(new Float32Array(75).fill(255), [1, 3, 5, 5]) });
+    expect(Math.max(...y.map(Math.abs))).toBeLessThan(0.01);
   });
 });
 
