@@ -151,6 +151,8 @@ export class Project {
     this.devices.close();
     this.#compute.close();
     this.#reader.close();
+    this.#tuning.close();
+    this.#trainer.close();
     await this.jobs.close();
     this.#store.close();
     this.#listeners.clear();

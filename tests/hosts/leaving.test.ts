@@ -7,7 +7,17 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { startWebHost } from '../../hosts/web.ts';
 import { Engine } from '../../main/engine.ts';
-import { closed, COMPLAINTS, imported, newFolder, newProject, until, writeNotes } from '../engine/small-projects.ts';
+import {
+  canFindProcesses,
+  closed,
+  COMPLAINTS,
+  computeProcesses,
+  imported,
+  newFolder,
+  newProject,
+  until,
+  writeNotes,
+} from '../engine/small-projects.ts';
 import { connectWithCookie } from '../served-desk.ts';
 
 const GONE_AFTER_MS = 400;
@@ -60,6 +70,10 @@ test('Fine-tuning begins when the last window has been gone for a moment, and no
   engine.project.jobs.cancel(runs()[0].id);
   await until('it has ended', () => engine.project.status().tuning.last !== null);
   expect(engine.project.status().tuning.last).toMatchObject({ kind: 'tune', state: 'cancelled' });
+  await back.client.training.tune();
+  await until('another has begun', () => runs()[0]?.stage === 'tuning');
   back.close();
   await host.close();
+  await engine.close();
+  if (canFindProcesses) await until('nothing goes on computing', () => computeProcesses(project.dir).length === 0);
 });
