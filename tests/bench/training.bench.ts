@@ -27,10 +27,15 @@ interface Entry {
 
 const quartile = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 4)];
 
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const began = performance.now();
+/** Milliseconds that work takes: of the processor on one thread, which other work does not lengthen much, else of the clock. */
+async function timed(threads: number, work: () => Promise<unknown>): Promise<number> {
+  const now = () => {
+    const { user, system } = process.cpuUsage();
+    return threads === 1 ? (user + system) / 1000 : performance.now();
+  };
+  const began = now();
   await work();
-  return performance.now() - began;
+  return now() - began;
 }
 
 function onProcessor(threads: number): ort.InferenceSession.SessionOptions {
@@ -114,7 +119,7 @@ async function measureOwn(halving: Halving, repeats: number, threads: number): P
   const data = { x: new ort.Tensor('float32', pixels, shape) };
   const { step, release } = await stepping(made, data, batch, onProcessor(threads));
   const steps: number[] = [];
-  for (let i = 0; i < repeats; i++) steps.push(await timed(step));
+  for (let i = 0; i < repeats; i++) steps.push(await timed(threads, step));
   await release();
   console.log(
     `six convolutions, halved by ${halving}, ${threads} threads: step of ${batch} ${quartile(steps).toFixed(1)} ms, ` +
@@ -159,9 +164,9 @@ async function measure(name: string, repeats: number, threads: number): Promise<
   const { step, release } = await stepping(made, data, BATCH, options);
   const [passes, steps, updates]: number[][] = [[], [], []];
   for (let i = 0; i < repeats + 3; i++) {
-    const pass = await timed(() => forward.run(data));
+    const pass = await timed(threads, () => forward.run(data));
     let optimizing = 0;
-    const whole = await timed(async () => (optimizing = await step()));
+    const whole = await timed(threads, async () => (optimizing = await step()));
     if (i < 3) continue; // warm up
     passes.push(pass);
     steps.push(whole);
