@@ -13,7 +13,7 @@ export interface Heat {
 const FOR = [255, 140, 26] as const;
 const AGAINST = [64, 132, 255] as const;
 /** Evidence below this is clear, and above twice this drawn in proportion. */
-const CLEAR = 0.12;
+const CLEAR = 0.16;
 
 /** How much of its full strength evidence is drawn with, in [0, 1]. */
 export function weight(value: number): number {
