@@ -6,8 +6,8 @@
 import type { EncoderEntry } from './compute-api.ts';
 import type { ProjectStore } from './store/index.ts';
 
-/** Labelled items of the pool that a run needs. */
-export const LEAST_TUNING_LABELS = 60;
+/** Labelled items of the pool from which a run is likely to gain something; fewer may be tried by hand. */
+const WORTH_LABELS = 120;
 /** New labels, as a share of those of the last run, before another is due. */
 const NEW_SHARE = 0.25;
 
@@ -32,7 +32,7 @@ export function tuningSettings({ settings }: ProjectStore): TuningSettings {
 export function labelsUntilTuning({ versions, counts }: ProjectStore): number {
   const { labelled } = counts().pool;
   const runs = versions.encoders().flatMap(({ card }) => (card as EncoderEntry).tuned?.labels ?? []);
-  const wanted = Math.max(LEAST_TUNING_LABELS, ...runs.map((labels) => Math.ceil(labels * (1 + NEW_SHARE))));
+  const wanted = Math.max(WORTH_LABELS, ...runs.map((labels) => Math.ceil(labels * (1 + NEW_SHARE))));
   return Math.max(0, wanted - labelled);
 }
 

@@ -25,6 +25,8 @@ export interface Network {
   decays(weight: string): boolean;
   /** The trained model as a file, from weights and statistics: input tensors → 'logits'. */
   finish(values: Tensors): Uint8Array;
+  /** The same network with a projection of this width in place of the head, for learning from pairs of views without labels (Chen et al. 2020). Only of networks from nothing. */
+  projected?(dims: number): Network;
 }
 
 export const LOGITS = 'logits';
@@ -85,19 +87,26 @@ export function mapNetwork(
 function convolutional(seen: Seen, shape: Shape, classCount: number, seed: number): Network {
   const rng = createRng(seed).derive('image network');
   const fresh = (out: number, fan: number) => normals(out * fan, Math.sqrt(2 / fan), rng);
-  const model = convolutionalModel(seen, shape, classCount, { fresh });
-  return {
+  const asNetwork = (model: Uint8Array, output = LOGITS) => ({
     ...networkOf(model, /\/(kernel|scale|shift|weight|bias)$/, /\/(mean|variance)$/),
-    finish: (values) => convolutionalModel(seen, shape, classCount, { values }),
+    output,
+    finish: (values: Tensors) => convolutionalModel(seen, shape, classCount, { values }),
+  });
+  return {
+    ...asNetwork(convolutionalModel(seen, shape, classCount, { fresh })),
+    projected: (dims) =>
+      asNetwork(convolutionalModel(seen, shape, classCount, { fresh, projection: dims }), PROJECTION),
   };
 }
+
+const PROJECTION = 'projection';
 
 /** The graph to be trained, with fresh kernels; or finished, with trained values and batch normalisations folded. */
 function convolutionalModel(
   seen: Seen,
   { layers, norm, dropout }: Shape,
   classCount: number,
-  made: { fresh(out: number, fan: number): Float32Array } | { values: Tensors },
+  made: { fresh(out: number, fan: number): Float32Array; projection?: number } | { values: Tensors },
 ): Uint8Array {
   const g = new GraphBuilder('network');
   const { side } = seen;
@@ -147,6 +156,17 @@ function convolutionalModel(
     channels = out;
   });
   let pooled = g.node('Flatten', [g.node('GlobalAveragePool', [x])]);
+  if ('fresh' in made && made.projection !== undefined) {
+    const layer = (x: string, to: number, name: string) =>
+      g.node('Gemm', [
+        x,
+        g.constant(made.fresh(to, channels), [channels, to], `${name}/weight`),
+        g.constant(new Float32Array(to), [to], `${name}/bias`),
+      ]);
+    const hidden = g.node('Relu', [layer(pooled, channels, 'hidden')]);
+    g.output(PROJECTION, 'float32', ['n', made.projection], layer(hidden, made.projection, PROJECTION));
+    return g.toModel();
+  }
   if (!values && dropout > 0) pooled = g.node('Dropout', [pooled, g.scalar(dropout)]);
   const head = values && { weights: values['head/weight'], bias: values['head/bias'] };
   linear(g, pooled, channels, classCount, head ?? undefined);
@@ -188,19 +208,17 @@ function standardised(g: GraphBuilder, image: string, channels: number, side: nu
   return g.node('Div', [centred, deviation]);
 }
 
-/** A small text network from nothing: the mean of learned vectors of a text's terms, weighted as the encoder weighs them, then one hidden layer (after Joulin et al. 2017). Takes the encoder's 'term_rows' and 'term_weights'. */
-export function textNetwork(terms: number, dims: number, classCount: number, seed: number): Network {
-  const rng = createRng(seed).derive('text network');
+/** A small text network from nothing: a number for every term and class, added up over a text's terms as the encoder weighs them; all zero to begin with. What single terms say is what the encoder's few dimensions may have lost. Takes the encoder's 'term_rows' and 'term_weights'. */
+export function textNetwork(terms: number, classCount: number): Network {
   const g = new GraphBuilder('network');
   const rows = g.input('term_rows', 'int64', ['n', 'terms']);
   const weights = g.input('term_weights', 'float32', ['n', 'terms']);
-  const table = g.constant(normals(terms * dims, 1 / Math.sqrt(dims), rng), [terms, dims], 'words/table');
+  const table = g.constant(new Float32Array(terms * classCount), [terms, classCount], 'terms/table');
+  const bias = g.constant(new Float32Array(classCount), [classCount], 'terms/bias');
   const summed = g.node('MatMul', [g.node('Unsqueeze', [weights, g.ints(1)]), g.node('Gather', [table, rows])]);
-  const text = g.node('Squeeze', [summed, g.ints(1)]);
-  const hidden = g.constant(normals(dims * dims, Math.sqrt(2 / dims), rng), [dims, dims], 'hidden/weight');
-  const bias = g.constant(new Float32Array(dims), [dims], 'hidden/bias');
-  linear(g, g.node('Relu', [g.node('Gemm', [text, hidden, bias])]), dims, classCount);
-  return networkOf(g.toModel(), /\/(table|weight|bias)$/, null);
+  const logits = g.node('Add', [g.node('Squeeze', [summed, g.ints(1)]), bias]);
+  g.output(LOGITS, 'float32', ['n', classCount], logits);
+  return networkOf(g.toModel(), /\/(table|bias)$/, null);
 }
 
 /** What an adapted encoder is made of. */

@@ -19,9 +19,19 @@ export interface NetworkPlan {
   norm: Norm;
   /** Share of the pooled features that is dropped in training. */
   dropout: number;
-  /** Width of a text network. */
-  dims: number;
   adapters: AdapterPlan;
+  /** How it learns from the items without labels first; null where it does not. Only for networks from nothing on images. */
+  pretraining: Pretraining | null;
+}
+
+/** Learning from pairs of views of one item (InfoNCE). */
+export interface Pretraining {
+  epochs: number;
+  batch: number;
+  rate: number;
+  /** Width of what views are compared by. */
+  dims: number;
+  temperature: number;
 }
 
 /** Everything that decides what a run gives, apart from the items. JSON. */
@@ -49,6 +59,9 @@ export interface PlanOptions {
 /** Fewer labelled items than this teach a network nothing that the head does not know. */
 export const LEAST_TUNING_LABELS = 60;
 
+/** And fewer than this where all that a network can look at is a text's terms: docs/decisions/0009-fine-tuning-texts.md. */
+export const LEAST_TERMS_LABELS = 1000;
+
 /** For maps of 15 × 15. */
 const MAP_LAYERS: Layer[] = [
   { channels: 48, kernel: 1, stride: 1 },
@@ -72,16 +85,12 @@ const IMAGE_LAYERS: Layer[] = [
 const MAP_BYTES = 1e9;
 const MOST_COPIES = 12;
 
+/** Members of image networks. More gained nothing that could be measured. */
+const MEMBERS = 3;
+
 /** The plan for a project. Errors: `tuning-unavailable`. */
 export function planFor(card: EncoderCard, { task, labels, imported, flip }: PlanOptions): TuningPlan {
-  if (labels < LEAST_TUNING_LABELS) {
-    throw new EngineError(
-      'tuning-unavailable',
-      `There are ${labels} labelled items to learn from; fine-tuning needs ${LEAST_TUNING_LABELS}.`,
-      `Label ${LEAST_TUNING_LABELS - labels} more items, then try again. Until then the quick training after every few labels does better.`,
-      { labels, needed: LEAST_TUNING_LABELS },
-    );
-  }
+  if (labels < LEAST_TUNING_LABELS) throw tooFew(labels, LEAST_TUNING_LABELS, '');
   const place = placeOf(card.parts);
   const preparation = card.parts[place];
   const loss: FitPlan['loss'] =
@@ -97,20 +106,20 @@ export function planFor(card: EncoderCard, { task, labels, imported, flip }: Pla
     layers: [],
     norm: 'batch' as const,
     dropout: 0,
-    dims: 64,
     adapters: { rank: 8, alpha: 16, headRate: 1 },
+    pretraining: null,
   };
   if (preparation.kind === 'image' && !imported.image) {
-    const image = { shift: 0.06, scale: 0.1, rotate: 8, brightness: 0.1, contrast: 0.2, flip };
+    const image = { shift: 0.04, scale: 0.1, rotate: 7, brightness: 0.1, contrast: 0.2, flip };
     const fit = { ...SCHEDULE, loss, batch: 32, average: 0.98, patience: null };
     const pixels: NetworkPlan = {
       ...network,
       kind: 'image',
       layers: IMAGE_LAYERS,
-      fit: { ...fit, epochs: 40, rate: 2e-3, weightDecay: 0.05 },
+      fit: { ...fit, epochs: 40, rate: 4e-3, weightDecay: 0.05 },
       augmentation: { image, words: 0, copies: 0 },
     };
-    if (!card.maps) return plan(4, pixels);
+    if (!card.maps) return plan(MEMBERS, pixels);
     const { channels, side } = card.maps;
     const copies = Math.min(MOST_COPIES, Math.floor(MAP_BYTES / (2 * channels * side * side * labels)) - 1);
     const maps: NetworkPlan = {
@@ -122,20 +131,23 @@ export function planFor(card: EncoderCard, { task, labels, imported, flip }: Pla
       fit: { ...fit, epochs: 80, rate: 4e-3, weightDecay: 0.1 },
       augmentation: { image, words: 0.1, copies: Math.max(1, copies) },
     };
-    return plan(4, maps, pixels);
+    return plan(MEMBERS, maps, pixels);
   }
   if (preparation.kind === 'text' && preparation.method === 'terms') {
-    return plan(5, {
+    if (labels < LEAST_TERMS_LABELS)
+      throw tooFew(labels, LEAST_TERMS_LABELS, ', or import a text encoder: fine-tuning one helps much sooner');
+    const terms = plan(3, {
       ...network,
       kind: 'terms',
-      fit: { ...SCHEDULE, loss, epochs: 30, batch: 32, rate: 3e-3, weightDecay: 0.05, average: null, patience: 6 },
+      fit: { ...SCHEDULE, loss, epochs: 12, batch: 32, rate: 2e-2, weightDecay: 0.05, average: null, patience: 4 },
       augmentation: { ...UNCHANGED, words: 0.3 },
     });
+    return { ...terms, weight: 0.25 };
   }
   return plan(3, {
     ...network,
     kind: 'adapters',
-    fit: { ...SCHEDULE, loss, epochs: 10, batch: 16, rate: 1e-3, weightDecay: 0.01, average: null, patience: 3 },
+    fit: { ...SCHEDULE, loss, epochs: 16, batch: 16, rate: 4e-3, weightDecay: 0.01, average: null, patience: 8 },
     augmentation:
       preparation.kind === 'image'
         ? { ...UNCHANGED, image: { shift: 0.06, scale: 0.1, rotate: 8, brightness: 0, contrast: 0.2, flip } }
@@ -144,6 +156,15 @@ export function planFor(card: EncoderCard, { task, labels, imported, flip }: Pla
 }
 
 const SCHEDULE = { warmup: 0.1, clip: 5 };
+
+function tooFew(labels: number, needed: number, otherwise: string): EngineError {
+  return new EngineError(
+    'tuning-unavailable',
+    `There are ${labels} labelled items to learn from; fine-tuning needs ${needed}.`,
+    `Label ${needed - labels} more items, then try again${otherwise}. Until then the quick training after every few labels does better.`,
+    { labels, needed },
+  );
+}
 
 /** Images before texts; numbers alone leave nothing that a head could not learn. */
 function placeOf(parts: readonly Preparation[]): number {

@@ -9,7 +9,8 @@ import { matrix, row, type Matrix } from '../domain/matrix.ts';
 import { createRng } from '../domain/rng.ts';
 import type { Encoder, EncoderFile, SessionOptions } from '../inference/index.ts';
 import { divide } from '../training/index.ts';
-import { Examples, type ExampleRow } from './examples.ts';
+import { Examples } from './examples.ts';
+import type { FitPlan } from './fit.ts';
 import { adaptedNetwork, imageNetwork, mapNetwork, type MapScaling, type Network, textNetwork } from './networks.ts';
 import { Measuring } from './passes.ts';
 import type { NetworkPlan, TuningPlan } from './plan.ts';
@@ -21,6 +22,8 @@ export interface TuningInput {
   plan: TuningPlan;
   seed: number;
   rows: TuningRows;
+  /** Rows of items without labels, for networks that learn from them first. */
+  unlabelled?: TuningRows;
   /** Class numbers of each item; its fold, in [0, members). */
   classes: readonly (readonly number[])[];
   folds: ArrayLike<number>;
@@ -84,11 +87,37 @@ export async function runTuning(
       };
     });
   });
-  const stages = networks.flat().map(({ seen, unseen, plan, make, seed, set }): Stage => {
-    const validation = unseen.length > 0 ? set.subset(unseen) : null;
-    return { network: make, data: { training: set.subset(seen), validation }, plan: plan.fit, seed };
+  // Before them, what learns without labels: once for all members.
+  const first = plan.networks.flatMap((network, n) => (network.pretraining ? [{ network, n }] : []));
+  const before = first.map(({ network, n }): Stage => {
+    const own = createRng(seed).derive(`pretraining ${n}`).seed;
+    const training = input.rows[network.kind]!.rows.concat(input.unlabelled?.[network.kind]?.rows ?? []);
+    const everything = new Examples(
+      training,
+      training.map(() => []),
+      { task, classCount },
+      network.augmentation,
+    );
+    return {
+      network: async () => (await networkFor(input, network, [], own)).projected!(network.pretraining!.dims),
+      data: { training: everything, validation: null },
+      plan: pretrainingFit(network),
+      seed: own,
+    };
   });
-  const finished = await runStages(stages, watch, options);
+  const stages = networks.flatMap((own) =>
+    own.map(({ seen, unseen, plan: network, make, seed, set }, n): Stage => {
+      const validation = unseen.length > 0 ? set.subset(unseen) : null;
+      const start = first.findIndex((pretrained) => pretrained.n === n);
+      return {
+        network: async (before) => begunFrom(await make(), start < 0 ? {} : before[start]),
+        data: { training: set.subset(seen), validation },
+        plan: network.fit,
+        seed,
+      };
+    }),
+  );
+  const finished = (await runStages([...before, ...stages], watch, options)).slice(before.length);
 
   const heldOut = matrix(classes.length, classCount);
   const files: Uint8Array[][] = [];
@@ -109,6 +138,18 @@ export async function runTuning(
     heldOut,
     histories: finished.map(({ history }) => history),
   };
+}
+
+function pretrainingFit({ fit, pretraining }: NetworkPlan): FitPlan {
+  const { epochs, batch, rate, temperature } = pretraining!;
+  return { ...fit, loss: { kind: 'info-nce', temperature }, epochs, batch, rate, average: null, patience: null };
+}
+
+/** A network that begins with what it shares with one that was trained before. */
+function begunFrom(network: Network, before: Tensors): Network {
+  const shared = (own: Tensors): Tensors =>
+    Object.fromEntries(Object.entries(own).map(([name, values]) => [name, before[name] ?? values]));
+  return { ...network, weights: shared(network.weights), statistics: shared(network.statistics) };
 }
 
 async function outputsOf(
@@ -143,7 +184,7 @@ async function networkFor(
       return imageNetwork(preparation, own, classCount, seed);
     case 'terms':
       assert(encoder.card.terms !== null, 'an encoder with terms', encoder.card.terms);
-      return textNetwork(encoder.card.terms, own.dims, classCount, seed);
+      return textNetwork(encoder.card.terms, classCount);
     default:
       assert(imported !== null, 'an imported encoder', imported);
       return adaptedNetwork(imported.file.model, await imported.head(seen), own.adapters, seed);

@@ -1,6 +1,7 @@
 /**
  * How long an expert waits: from the key press to the next item painted, in a real Chromium
- * on the real host, with nothing else going on and while training runs; then what a long
+ * on the real host, with nothing else going on, while training runs and while networks are
+ * fine-tuned; then what a long
  * session does to the page: its memory, its focus, its layout. Beside the promise of 100 ms.
  * `npm run bench -- desk`; LABELS=1000 for the length of a session.
  */
@@ -112,7 +113,7 @@ if ((await build('desk')) !== 0) throw new Error('The desk could not be built.')
 const work = mkdtempSync(join(tmpdir(), 'marginalia-desk-bench-'));
 const dir = join(work, 'cells');
 try {
-  const cells = IDLE + BUSY + SESSION + 60;
+  const cells = IDLE + 2 * BUSY + SESSION + 60;
   const sample = await generateSample(join(work, 'material'), { seed: 3, cells, notes: 0 });
   await runCli(['new', dir, '--classes', sample.cellClasses.join(',')]);
   await runCli(['import', dir, sample.cellsDir]);
@@ -156,6 +157,20 @@ try {
   training = false;
   await trainer;
   tell('while training', await page.evaluate(() => window.waits));
+
+  await page.evaluate(() => void (window.waits = []));
+  const { job } = await client.training.tune();
+  const stage = async () => (await client.status()).jobs.find(({ id }) => id === job)?.stage;
+  while ((await stage()) !== 'tuning') await page.waitForTimeout(100);
+  for (let n = 0; n < BUSY; n++) {
+    await page.waitForTimeout(150);
+    await label(page, n);
+  }
+  // It must have been at it all the while.
+  if ((await stage()) !== 'tuning') throw new Error('The fine-tuning ended before the labels did.');
+  tell('while fine-tuning', await page.evaluate(() => window.waits));
+  await client.jobs.cancel({ job });
+  await idle(client);
 
   await page.evaluate(() => {
     window.waits = [];

@@ -32,8 +32,8 @@ const [grouped, batched] = (['group', 'batch'] as const).map((norm): NetworkPlan
   layers: LAYERS,
   norm,
   dropout: 0.2,
-  dims: 0,
   adapters: { rank: 1, alpha: 1, headRate: 1 },
+  pretraining: norm === 'group' ? { epochs: 2, batch: 8, rate: 1e-2, dims: 8, temperature: 0.2 } : null,
 }));
 const plan: TuningPlan = { format: 1, place: 0, members: MEMBERS, networks: [grouped, batched], weight: 2 };
 
@@ -70,6 +70,7 @@ const input: TuningInput = {
   plan,
   seed: 11,
   rows: { image: { rows: material.rows } },
+  unlabelled: { image: { rows: striped(10, 5).rows } },
   classes: material.classes,
   folds,
   task: 'classify',
@@ -86,6 +87,27 @@ describe('Folds of a run', () => {
       const own = material.classes.filter((_, i) => folds[i] === fold).map(([c]) => c);
       expect(new Set(own)).toEqual(new Set([0, 1]));
     }
+  });
+});
+
+describe('Pretraining', () => {
+  it('tells images apart by two changed views of each, without labels, and members begin with what it learned', async () => {
+    const changes = { shift: 0.2, scale: 0, rotate: 0, brightness: 0.1, contrast: 0.2, flip: false };
+    const network: NetworkPlan = {
+      ...grouped,
+      augmentation: { ...UNCHANGED, image: changes },
+      pretraining: { epochs: 8, batch: 16, rate: 2e-2, dims: 8, temperature: 0.2 },
+    };
+    const states: RunState[] = [];
+    const watch = { between: (state: RunState) => void states.push(state), notice: () => undefined };
+    await runTuning({ ...input, plan: { ...plan, networks: [network] } }, watch, { threads });
+    const [pretrained] = states.at(-1)!.finished;
+    // ln(2n − 1) is what guessing costs
+    expect(pretrained.history[0].loss).toBeLessThan(Math.log(31) + 0.5);
+    expect(pretrained.history.at(-1)!.loss).toBeLessThan(pretrained.history[0].loss - 0.5);
+    const begun = states.find(({ finished, fit }) => finished.length === 1 && fit?.step === 0 && fit.epoch === 0)!;
+    expect(begun.fit!.weights['layer0/kernel']).toEqual(pretrained.tensors['layer0/kernel']);
+    expect(begun.fit!.weights['head/weight'].every((w) => w === 0)).toBe(true);
   });
 });
 
