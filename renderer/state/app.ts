@@ -9,6 +9,7 @@ import { Items } from './items.svelte.ts';
 import { Labelling } from './labelling.svelte.ts';
 import { Preferences } from './preferences.svelte.ts';
 import { Tuning } from './tuning.svelte.ts';
+import { VersionExport } from './version-export.svelte.ts';
 import { Versions } from './versions.svelte.ts';
 import { Viewing } from './viewing.svelte.ts';
 import { Wizard } from './wizard.svelte.ts';
@@ -24,6 +25,7 @@ const parts = {
   viewing: new Viewing(),
   evidence: new Evidence(desk),
   versions: new Versions(desk),
+  versionExport: new VersionExport(desk),
   items: new Items(desk),
   encoders: new Encoders(desk),
   devices: new DeviceChoice(desk),

@@ -9,7 +9,16 @@ import { Engine, Trouble, type Api, type ConnectionState } from '../engine.ts';
 export const VIEWS = ['label', 'evidence', 'training', 'versions', 'data'] as const;
 export type View = (typeof VIEWS)[number] | 'start';
 export type Dialog =
-  'palette' | 'help' | 'name' | 'comment' | 'add-class' | 'rollback' | 'similar' | 'encoder' | 'cancel-tuning';
+  | 'palette'
+  | 'help'
+  | 'name'
+  | 'comment'
+  | 'add-class'
+  | 'rollback'
+  | 'similar'
+  | 'encoder'
+  | 'cancel-tuning'
+  | 'export-version';
 type Kind = Change['kind'];
 type Place = Awaited<ReturnType<Api['desk']['state']>>;
 

@@ -47,9 +47,20 @@ describe('Codes of the engine', () => {
     expect(unsaid('strategy', strategies)).toEqual([]);
     expect(unsaid('why', strategies)).toEqual([]);
     expect(unsaid('decision', ['first', 'better', 'equal', 'not-worse', 'no-audit', 'worse'])).toEqual([]);
-    expect(unsaid('job', ['import', 'encode', 'train', 'queue', 'simulate', 'tune'])).toEqual([]);
+    expect(unsaid('job', ['import', 'encode', 'train', 'queue', 'simulate', 'tune', 'export'])).toEqual([]);
     expect(
-      unsaid('stage', ['reading', 'fitting', 'embedding', 'training', 'choosing', 'simulating', 'tuning', 'paused']),
+      unsaid('stage', [
+        'reading',
+        'fitting',
+        'embedding',
+        'training',
+        'choosing',
+        'simulating',
+        'tuning',
+        'paused',
+        'exporting',
+        'measuring',
+      ]),
     ).toEqual([]);
     expect(unsaid('notice', ['batch-halved', 'device-lost'])).toEqual([]);
     expect(unsaid('state', ['open', 'labelled', 'skipped', 'flagged', 'excluded'])).toEqual([]);
