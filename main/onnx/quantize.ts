@@ -3,7 +3,7 @@
  * Makes a model smaller: the weights of products, convolutions and tables become int8 with
  * a scale for each output, channel or row. Products are computed in integers, their input
  * quantised anew in each run over all of its values, so a row's result depends slightly on
- * the rows beside it. Convolutions and tables are int8 in the file only (decision 0007 says
+ * the rows beside it. Convolutions and tables are int8 in the file only (decision 0008 says
  * why). Inputs, outputs and metadata stay, and so do constants inside control flow.
  */
 import { create } from '@bufbuild/protobuf';
