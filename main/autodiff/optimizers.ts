@@ -89,14 +89,16 @@ export function adamW(
         const v = (second[name] = new Float32Array(w.length));
         const out = new Float32Array(w.length);
         const kept = 1 - lr * rateOf(weightDecay, name);
-        const step = lr / correction1;
+        // m̂ / (√v̂ + ε) with both corrections drawn out of the loop
+        const step = (lr * correction2) / correction1;
+        const small = epsilon * correction2;
         for (let i = 0; i < w.length; i++) {
           const gi = g[i];
           const mi = beta1 * m0[i] + (1 - beta1) * gi;
           const vi = beta2 * v0[i] + (1 - beta2) * gi * gi;
           m[i] = mi;
           v[i] = vi;
-          out[i] = w[i] * kept - (step * mi) / (Math.sqrt(vi) / correction2 + epsilon);
+          out[i] = w[i] * kept - (step * mi) / (Math.sqrt(vi) + small);
         }
         return out;
       });

@@ -1,6 +1,6 @@
 /**
  * How a project is fine-tuned: which of its parts, which network, how it is trained. What was
- * tried before these numbers became the default: docs/decisions/0008-fine-tuning.md.
+ * tried before these numbers became the default: docs/decisions/0009-fine-tuning.md.
  */
 import { EngineError } from '../domain/errors.ts';
 import type { Task } from '../domain/schema.ts';
