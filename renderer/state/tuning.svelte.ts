@@ -28,9 +28,11 @@ export class Tuning {
     return this.#desk.status?.jobs.find((job) => job.kind === 'tune') ?? null;
   }
 
-  /** Without enough labels the first run would be refused; a later one may be wanted all the same. */
+  /** Without enough labels a first run would be refused; another may be wanted before it is due. */
   get canStart(): boolean {
-    return this.run === null && this.now !== null && (this.now.labelsNeeded === 0 || this.now.last?.state === 'done');
+    if (this.run !== null || this.now === null) return false;
+    const { labelsNeeded, last } = this.now;
+    return labelsNeeded === 0 || (last !== null && last.error?.code !== 'tuning-unavailable');
   }
 
   async start(): Promise<void> {
