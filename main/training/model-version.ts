@@ -46,12 +46,12 @@ export interface VersionParts {
   metadata?: Record<string, string>;
 }
 
-/** Joins encoder and head into one ONNX file: the encoder's inputs → `probabilities` `[k, c]`. Metadata: `classes` (JSON), `task`, `temperature`. Errors: `encoder-invalid` where the encoder has no such output or cannot be joined. */
+/** Joins encoder and head into one ONNX file: the encoder's inputs → `probabilities` `[k, c]`. Metadata: the encoder's, `classes` (JSON), `task`, `temperature`. Errors: `encoder-invalid` where the encoder has no such output or cannot be joined. */
 export function composeModelVersion(parts: VersionParts): Uint8Array {
   const { encoder, embeddingOutput = 'embedding', head, classes, metadata } = parts;
   const c = classes.length;
   assert(head.weights.columns === c && head.bias.length === c, `a head of ${c} classes`, head.weights.columns);
-  const { inputs, outputs, opset } = readModel(encoder);
+  const { inputs, outputs, opset, metadata: own } = readModel(encoder);
   if (!outputs.some(({ name }) => name === embeddingOutput)) {
     throw new EngineError(
       'encoder-invalid',
@@ -75,6 +75,8 @@ export function composeModelVersion(parts: VersionParts): Uint8Array {
     head.task === 'classify' ? g.node('Softmax', [calibrated], { axis: -1 }) : g.node('Sigmoid', [calibrated]);
   g.output('probabilities', 'float32', ['k', c], probabilities);
   return g.toModel({
+    // Of an encoder of tokens its tokenizer, without which nobody could feed it.
+    ...own,
     ...metadata,
     classes: JSON.stringify(classes),
     task: head.task,

@@ -34,7 +34,7 @@ function encoder(): Uint8Array {
   const embedding = g.node('Add', [g.node('Tanh', [turned]), numbers]);
   g.output('embedding', 'float32', ['k', D], embedding);
   g.output('reduced', 'float32', ['k', D], g.node('Relu', [embedding]));
-  return g.toModel();
+  return g.toModel({ tokenizer: 'of the encoder' });
 }
 
 async function embed(x: Float32Array, numbers: Float32Array, rows: number) {
@@ -72,6 +72,7 @@ describe('a model version', () => {
       });
       const { head, classes } = readHead(model);
       expect(classes).toEqual(['no', 'yes']);
+      expect(readModel(model).metadata).toMatchObject({ tokenizer: 'of the encoder', task });
       const session = await ort.InferenceSession.create(model);
       expect(session.outputNames).toEqual(['probabilities']);
       const { probabilities } = await session.run({
