@@ -461,7 +461,8 @@ export class Project {
     const exporting = async ({ report, signal }: JobControl): Promise<JobResult> => {
       const results: JobResult[] = [];
       await this.#reader.run(
-        (compute, call) => compute.exportVersion(asked, call),
+        (compute, call) => compute.exportVersion(to, call),
+    const to = { ...asked, file: resolve(asked.file) };
         (event) => {
           if (event.kind === 'exported') results.push({ ...event.exported });
           else if (event.kind === 'progress') report(event);
@@ -470,7 +471,7 @@ export class Project {
       );
       return results[0];
     };
-    return this.jobs.start('export', { ...asked }, exporting, { lane: 'export' });
+    return this.jobs.start('export', to, exporting, { lane: 'export' });
   }
 
   verify(): Verification {

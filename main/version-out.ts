@@ -53,9 +53,7 @@ export async function exportVersion(
       'version-unknown',
       `There is no version ${version}.`,
       'Choose a version that the list shows.',
-      {
-        version,
-      },
+      { version },
     );
   }
   report('exporting', null, null);

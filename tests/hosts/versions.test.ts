@@ -36,7 +36,7 @@ describe('marginalia versions', () => {
   });
 
   test('says what is missing of the question', async () => {
-    for (const rest of [['export'], ['export', '1'], ['export', 'first', file], ['--int8'], ['remove', '1', file]]) {
+    for (const rest of [['export', '1'], ['export', 'first', file], ['--int8']]) {
       const { code, json } = await runJson('versions', project, ...rest);
       expect([rest, code, json.code]).toEqual([rest, 2, 'usage']);
     }
