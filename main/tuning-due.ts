@@ -8,6 +8,8 @@ import type { ProjectStore } from './store/index.ts';
 
 /** Labelled items of the pool from which a run is likely to gain something; fewer may be tried by hand. */
 const WORTH_LABELS = 120;
+/** Where all that a network can look at is a text's terms, this many are needed, by hand too. */
+const TERMS_LABELS = 3000;
 /** New labels, as a share of those of the last run, before another is due. */
 const NEW_SHARE = 0.25;
 
@@ -29,11 +31,20 @@ export function tuningSettings({ settings }: ProjectStore): TuningSettings {
 }
 
 /** How many more labels the next run needs before it is worth it; 0 where it is due. */
-export function labelsUntilTuning({ versions, counts }: ProjectStore): number {
+export function labelsUntilTuning(store: ProjectStore): number {
+  const { versions, counts } = store;
   const { labelled } = counts().pool;
   const runs = versions.encoders().flatMap(({ card }) => (card as EncoderEntry).tuned?.labels ?? []);
-  const wanted = Math.max(WORTH_LABELS, ...runs.map((labels) => Math.ceil(labels * (1 + NEW_SHARE))));
+  const first = isOnTerms(store) ? TERMS_LABELS : WORTH_LABELS;
+  const wanted = Math.max(first, ...runs.map((labels) => Math.ceil(labels * (1 + NEW_SHARE))));
   return Math.max(0, wanted - labelled);
+}
+
+/** Whether all that a network can look at is a text's terms. */
+function isOnTerms({ versions }: ProjectStore): boolean {
+  const parts = (versions.newestEncoder()?.card as EncoderEntry | undefined)?.card.parts ?? [];
+  const looksAt = parts.find(({ kind }) => kind === 'image') ?? parts.find(({ kind }) => kind === 'text');
+  return looksAt?.kind === 'text' && looksAt.method === 'terms';
 }
 
 export function isTuningDue(store: ProjectStore): boolean {

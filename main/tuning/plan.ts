@@ -59,8 +59,8 @@ export interface PlanOptions {
 /** Fewer labelled items than this teach a network nothing that the head does not know. */
 export const LEAST_TUNING_LABELS = 60;
 
-/** And fewer than this where all that a network can look at is a text's terms: docs/decisions/0009-fine-tuning-texts.md. */
-export const LEAST_TERMS_LABELS = 1000;
+/** And fewer than this where all that a network can look at is a text's terms: docs/decisions/0010-fine-tuning-texts.md. */
+export const LEAST_TERMS_LABELS = 3000;
 
 /** For maps of 15 × 15. */
 const MAP_LAYERS: Layer[] = [
