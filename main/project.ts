@@ -458,11 +458,11 @@ export class Project {
 
   /** Writes a version as a file that runs without this program. Errors of the job: `version-unknown`, `encoder-invalid`, `disk-full`, `io-failed`. */
   exportVersion(asked: VersionExportData): { id: string; finished: Promise<JobData> } {
+    const to = { ...asked, file: resolve(asked.file) };
     const exporting = async ({ report, signal }: JobControl): Promise<JobResult> => {
       const results: JobResult[] = [];
       await this.#reader.run(
         (compute, call) => compute.exportVersion(to, call),
-    const to = { ...asked, file: resolve(asked.file) };
         (event) => {
           if (event.kind === 'exported') results.push({ ...event.exported });
           else if (event.kind === 'progress') report(event);
