@@ -69,6 +69,8 @@ export class GraphBuilder {
   private readonly inputs: ValueInfoProto[] = [];
   private readonly outputs: ValueInfoProto[] = [];
   private readonly domains = new Map<string, bigint>();
+  /** Large constants of models that were spliced in, by type and shape. */
+  private readonly large = new Map<string, TensorProto[]>();
   private irVersion = 8n;
   private counter = 0;
 
@@ -159,7 +161,8 @@ export class GraphBuilder {
   /**
    * Splices another model into this graph: its inputs become the tensors named in `feeds`,
    * everything else gets names of its own. Only what the wanted outputs need is taken
-   * (default: all). Returns output name → tensor in this graph.
+   * (default: all), and large constants that an earlier model brought along are not written
+   * again. Returns output name → tensor in this graph.
    * Errors: `encoder-invalid` where the two cannot be one graph.
    */
   inline(model: Uint8Array, feeds: Record<string, string>, wanted?: readonly string[]): Record<string, string> {
@@ -169,12 +172,24 @@ export class GraphBuilder {
     for (const { name } of inputs) {
       assert(feeds[name] !== undefined && this.taken.has(feeds[name]), `a tensor for the input “${name}”`, feeds[name]);
     }
-    const rename = (name: string) => (name === '' ? '' : (feeds[name] ?? prefix + name));
+    const same = new Map<string, string>();
+    const rename = (name: string) => (name === '' ? '' : (feeds[name] ?? same.get(name) ?? prefix + name));
     const asked = wanted ?? outputs.map((output) => output.name);
     const { nodes, names } = reachable(graph, asked);
+    const added: TensorProto[] = [];
     for (const tensor of graph.initializer) {
       if (!names.has(tensor.name)) continue;
-      this.constants.push(create(TensorProtoSchema, { ...tensor, name: this.claim(prefix + tensor.name) }));
+      const equal = this.large
+        .get(kindOf(tensor))
+        ?.find(({ rawData }) => Buffer.compare(rawData, tensor.rawData) === 0);
+      if (equal) same.set(tensor.name, equal.name);
+      else added.push(create(TensorProtoSchema, { ...tensor, name: this.claim(prefix + tensor.name) }));
+    }
+    this.constants.push(...added);
+    // Only now: what one model keeps apart stays apart.
+    for (const tensor of added) {
+      if (tensor.rawData.length < LARGE_BYTES) continue;
+      this.large.set(kindOf(tensor), [...(this.large.get(kindOf(tensor)) ?? []), tensor]);
     }
     assert(graph.sparseInitializer.length === 0, 'no sparse initializers', graph.sparseInitializer.length);
     for (const node of nodes) {
@@ -204,6 +219,11 @@ export class GraphBuilder {
     return name;
   }
 }
+
+/** From this size on a constant is worth looking for. */
+const LARGE_BYTES = 4096;
+
+const kindOf = ({ dataType, dims }: TensorProto) => `${dataType} ${dims.join(' ')}`;
 
 function makeAttribute(name: string, value: Attribute): AttributeProto {
   if (typeof value === 'number') {

@@ -102,6 +102,26 @@ describe('joining models', () => {
     expect(await run(g.toModel(), { x: vector(1, 1) })).toEqual({ z: [102, 152] });
   });
 
+  it('writes a large constant that several models bring along once, and keeps apart what one model keeps apart', async () => {
+    const table = (value: number) => {
+      const g = new GraphBuilder('table');
+      const at = g.input('at', 'int64', ['n']);
+      const rows = ['first', 'second'].map((name) =>
+        g.node('Gather', [g.constant(new Float32Array(2000).fill(7), [1000, 2], name), at]),
+      );
+      const own = g.node('Gather', [g.constant(new Float32Array(2000).fill(value), [1000, 2], 'own'), at]);
+      g.output('y', 'float32', ['n', 2], g.node('Add', [g.node('Add', rows), own]));
+      return g.toModel();
+    };
+    const g = new GraphBuilder();
+    const at = g.input('at', 'int64', ['n']);
+    const [one, other] = [1, 2].map((value) => g.inline(table(value), { at }).y);
+    g.output('z', 'float32', ['n', 2], g.node('Sub', [other, one]));
+    const model = g.toModel();
+    expect(readModel(model).graph.initializer).toHaveLength(4);
+    expect((await run(model, { at: new ort.Tensor('int64', [3n], [1]) })).z).toEqual([1, 1]);
+  });
+
   it('takes only what the wanted outputs need', () => {
     const g = new GraphBuilder();
     const joined = g.inline(affine(), { x: g.input('x', 'float32', ['n', 2]) }, ['twice']);
