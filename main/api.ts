@@ -186,7 +186,9 @@ export const StatusShape = v.object({
   deviceSpeed: v.number(),
   tuning: v.object({
     ...TuningSettingsShape.entries,
-    /** Labels until a run is worth it; 0 where it is. */
+    /** Whether there are labels enough for a run begun by hand. */
+    possible: v.boolean(),
+    /** Labels until a run is likely to gain something, and begins by itself; 0 where it is. */
     labelsNeeded: Count,
     /** The run that is on stands still; with `forExpert`, only because the expert is at work. */
     paused: v.boolean(),
@@ -415,6 +417,8 @@ export const contract = {
     /** Holds the fine-tuning run still, or lets it go on. */
     pause: oc.input(v.object({ paused: v.boolean() })).output(StatusShape),
     settings: oc.input(v.partial(TuningSettingsShape)).output(StatusShape),
+    /** Somebody moved or typed in a window: a run that began by itself makes room. Acts say so by themselves. */
+    present: oc.output(v.void()),
   },
   evidence: {
     /** One point per model version, by labels. */

@@ -139,6 +139,7 @@ export class Engine {
         tune: os.training.tune.handler(() => ({ job: project().tune({ flip: project().status().tuning.flip }).id })),
         pause: os.training.pause.handler(({ input }) => project().pauseTuning(input.paused)),
         settings: os.training.settings.handler(({ input }) => project().setTuning(input)),
+        present: os.training.present.handler(() => project().present()),
       },
       evidence: {
         curve: os.evidence.curve.handler(() => project().curve()),

@@ -279,7 +279,6 @@ export class Project {
 
   /** The open entries at the head of the queue as they are now; may be fewer while the next are being chosen. */
   next(count: number): QueueEntry[] {
-    this.#tuning.active();
     const schema = this.#store.schema.current();
     const entries = this.#store.queue.next(count);
     if (entries.length < count) this.#loop.advance();
@@ -349,6 +348,11 @@ export class Project {
   setTuning(settings: Partial<TuningSettings>): Status {
     this.#tuning.set(settings);
     return this.status();
+  }
+
+  /** Somebody is at a window: the machine is theirs. */
+  present(): void {
+    this.#tuning.active();
   }
 
   /** The last window was closed. */

@@ -6,7 +6,7 @@ import type { GuaranteeData, IntervalData, Status } from './api.ts';
 import { systemClock } from './domain/clock.ts';
 import { labelsSinceTraining, trainAfter } from './due.ts';
 import type { ProjectStore } from './store/index.ts';
-import { labelsUntilTuning, tuningSettings } from './tuning-due.ts';
+import { canTune, labelsUntilTuning, tuningSettings } from './tuning-due.ts';
 import { encoderViews, NOTHING_MEASURED } from './views.ts';
 
 /** What is not on record. */
@@ -61,7 +61,12 @@ export function statusOf(store: ProjectStore, now: Now): Status {
     device: now.device,
     deviceChoice: now.deviceChoice,
     deviceSpeed: now.deviceSpeed,
-    tuning: { ...tuningSettings(store), labelsNeeded: labelsUntilTuning(store), ...now.tuning },
+    tuning: {
+      ...tuningSettings(store),
+      possible: canTune(store),
+      labelsNeeded: labelsUntilTuning(store),
+      ...now.tuning,
+    },
     jobs: now.jobs,
   };
 }

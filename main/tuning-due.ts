@@ -4,12 +4,9 @@
  * share of new ones before another can know more.
  */
 import type { EncoderEntry } from './compute-api.ts';
+import { LEAST_TERMS_LABELS, LEAST_TUNING_LABELS, WORTH_TUNING_LABELS } from './domain/tuning.ts';
 import type { ProjectStore } from './store/index.ts';
 
-/** Labelled items of the pool from which a run is likely to gain something; fewer may be tried by hand. */
-const WORTH_LABELS = 120;
-/** Where all that a network can look at is a text's terms, this many are needed, by hand too. */
-const TERMS_LABELS = 3000;
 /** New labels, as a share of those of the last run, before another is due. */
 const NEW_SHARE = 0.25;
 
@@ -35,7 +32,7 @@ export function labelsUntilTuning(store: ProjectStore): number {
   const { versions, counts } = store;
   const { labelled } = counts().pool;
   const runs = versions.encoders().flatMap(({ card }) => (card as EncoderEntry).tuned?.labels ?? []);
-  const first = isOnTerms(store) ? TERMS_LABELS : WORTH_LABELS;
+  const first = isOnTerms(store) ? LEAST_TERMS_LABELS : WORTH_TUNING_LABELS;
   const wanted = Math.max(first, ...runs.map((labels) => Math.ceil(labels * (1 + NEW_SHARE))));
   return Math.max(0, wanted - labelled);
 }
@@ -45,6 +42,11 @@ function isOnTerms({ versions }: ProjectStore): boolean {
   const parts = (versions.newestEncoder()?.card as EncoderEntry | undefined)?.card.parts ?? [];
   const looksAt = parts.find(({ kind }) => kind === 'image') ?? parts.find(({ kind }) => kind === 'text');
   return looksAt?.kind === 'text' && looksAt.method === 'terms';
+}
+
+/** Whether a run may be begun by hand. */
+export function canTune(store: ProjectStore): boolean {
+  return store.counts().pool.labelled >= (isOnTerms(store) ? LEAST_TERMS_LABELS : LEAST_TUNING_LABELS);
 }
 
 export function isTuningDue(store: ProjectStore): boolean {

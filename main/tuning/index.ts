@@ -18,14 +18,7 @@ export {
   type Network,
 } from './networks.ts';
 export { Measuring, Stepping } from './passes.ts';
-export {
-  LEAST_TERMS_LABELS, LEAST_TUNING_LABELS,
-  planFor,
-  type NetworkPlan,
-  type PlanOptions,
-  type Pretraining,
-  type TuningPlan,
-} from './plan.ts';
+export { planFor, type NetworkPlan, type PlanOptions, type Pretraining, type TuningPlan } from './plan.ts';
 export { readable, readFor, rowsOf, type ReadWatch, type TuningRows } from './reading.ts';
 export { foldsOf, runTuning, type TuningInput, type TuningResult } from './run.ts';
 export { packed, runStages, unpacked, type Finished, type RunState, type RunWatch, type Stage } from './stages.ts';

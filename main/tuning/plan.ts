@@ -4,6 +4,7 @@
  */
 import { EngineError } from '../domain/errors.ts';
 import type { Task } from '../domain/schema.ts';
+import { LEAST_TERMS_LABELS, LEAST_TUNING_LABELS } from '../domain/tuning.ts';
 import type { EncoderCard, Preparation } from '../inference/index.ts';
 import { type Augmentation, UNCHANGED } from './augment.ts';
 import type { FitPlan } from './fit.ts';
@@ -55,12 +56,6 @@ export interface PlanOptions {
   /** Whether a mirrored image is as good as the image. */
   flip: boolean;
 }
-
-/** Fewer labelled items than this teach a network nothing that the head does not know. */
-export const LEAST_TUNING_LABELS = 60;
-
-/** And fewer than this where all that a network can look at is a text's terms: docs/decisions/0010-fine-tuning-texts.md. */
-export const LEAST_TERMS_LABELS = 3000;
 
 /** For maps of 15 × 15. */
 const MAP_LAYERS: Layer[] = [

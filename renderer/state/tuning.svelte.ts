@@ -7,10 +7,14 @@ import type { JobData, Status } from '../../main/api.ts';
 import type { Desk } from './desk.svelte.ts';
 import { Pace } from './pace.ts';
 
+/** Often enough that a run stands still before anybody notices it. */
+const PRESENT_EVERY_MS = 3000;
+
 export class Tuning {
   leftMs = $state<number | null>(null);
   readonly #desk: Desk;
   readonly #pace = new Pace();
+  #lastPresent = -Infinity;
 
   constructor(desk: Desk) {
     this.#desk = desk;
@@ -28,11 +32,17 @@ export class Tuning {
     return this.#desk.status?.jobs.find((job) => job.kind === 'tune') ?? null;
   }
 
-  /** Without enough labels a first run would be refused; another may be wanted before it is due. */
+  /** With too few labels a run would be refused. */
   get canStart(): boolean {
-    if (this.run !== null || this.now === null) return false;
-    const { labelsNeeded, last } = this.now;
-    return labelsNeeded === 0 || (last !== null && last.error?.code !== 'tuning-unavailable');
+    return this.run === null && this.now?.possible === true;
+  }
+
+  /** Somebody moved or typed: said at most every few seconds, and only where a run would have to make room or wait. */
+  present(): void {
+    const now = performance.now();
+    if (this.now?.automatic !== true || now - this.#lastPresent < PRESENT_EVERY_MS) return;
+    this.#lastPresent = now;
+    void this.#desk.try((api) => api.training.present());
   }
 
   async start(): Promise<void> {

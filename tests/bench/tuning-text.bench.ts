@@ -11,6 +11,7 @@ import { type Matrix, matrix, row, takeRows } from '../../main/domain/matrix.ts'
 import { createRng } from '../../main/domain/rng.ts';
 import { fitEncoder, openEncoder, openSession, tensor } from '../../main/inference/index.ts';
 import { divide, fitHead, poolPrior, predictPool } from '../../main/training/index.ts';
+import { LEAST_TERMS_LABELS } from '../../main/domain/tuning.ts';
 import {
   adaptedNetwork,
   type ExampleRow,
@@ -19,7 +20,6 @@ import {
   fit,
   foldsOf,
   kept,
-  LEAST_TERMS_LABELS,
   Measuring,
   planFor,
   readFor,

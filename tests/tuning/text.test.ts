@@ -9,10 +9,10 @@ import { row } from '../../main/domain/matrix.ts';
 import { createRng } from '../../main/domain/rng.ts';
 import { fitEncoder, openEncoder, openSession, tensor } from '../../main/inference/index.ts';
 import type { EncoderCard, Preparation } from '../../main/inference/index.ts';
+import { LEAST_TERMS_LABELS } from '../../main/domain/tuning.ts';
 import {
   extendedEncoder,
   foldsOf,
-  LEAST_TERMS_LABELS,
   planFor,
   readFor,
   runTuning,
