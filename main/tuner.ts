@@ -235,7 +235,8 @@ async function importedPart(
   const told = settings[kind as 'image' | 'text']!;
   const file: EncoderFile = { model: reader.blobs.read(told.blob), card: told.card };
   const encoder = await openEncoder(file.model, file.card);
-  const { embedding } = await encoder.embed(reader.items.partsOf(seqs)).finally(() => encoder.close());
+  const { embedding } = await encoder.embed(reader.items.partsOf(seqs));
+  await encoder.close();
   const seedOfHead = createRng(seed).derive('head').seed;
   return {
     file,

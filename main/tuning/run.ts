@@ -11,7 +11,7 @@ import type { Encoder, EncoderFile, SessionOptions } from '../inference/index.ts
 import { divide } from '../training/index.ts';
 import { Examples } from './examples.ts';
 import type { FitPlan } from './fit.ts';
-import { adaptedNetwork, imageNetwork, mapNetwork, type MapScaling, type Network, textNetwork } from './networks.ts';
+import { adaptedNetwork, imageNetwork, mapNetwork, type Network, textNetwork } from './networks.ts';
 import { Measuring } from './passes.ts';
 import type { NetworkPlan, TuningPlan } from './plan.ts';
 import type { TuningRows } from './reading.ts';
