@@ -80,8 +80,8 @@ const IMAGE_LAYERS: Layer[] = [
 const MAP_BYTES = 1e9;
 const MOST_COPIES = 12;
 
-/** Members of image networks. More gained nothing that could be measured. */
-const MEMBERS = 3;
+/** Members of image networks. */
+const MEMBERS = 4;
 
 /** The plan for a project. Errors: `tuning-unavailable`. */
 export function planFor(card: EncoderCard, { task, labels, imported, flip }: PlanOptions): TuningPlan {
@@ -107,26 +107,27 @@ export function planFor(card: EncoderCard, { task, labels, imported, flip }: Pla
   if (preparation.kind === 'image' && !imported.image) {
     const image = { shift: 0.04, scale: 0.1, rotate: 7, brightness: 0.1, contrast: 0.2, flip };
     const fit = { ...SCHEDULE, loss, batch: 32, average: 0.98, patience: null };
-    const pixels: NetworkPlan = {
-      ...network,
-      kind: 'image',
-      layers: IMAGE_LAYERS,
-      fit: { ...fit, epochs: 40, rate: 4e-3, weightDecay: 0.05 },
-      augmentation: { image, words: 0, copies: 0 },
-    };
-    if (!card.maps) return plan(MEMBERS, pixels);
+    if (!card.maps) {
+      return plan(MEMBERS, {
+        ...network,
+        kind: 'image',
+        layers: IMAGE_LAYERS,
+        fit: { ...fit, epochs: 40, rate: 4e-3, weightDecay: 0.05 },
+        augmentation: { image, words: 0, copies: 0 },
+      });
+    }
     const { channels, side } = card.maps;
     const copies = Math.min(MOST_COPIES, Math.floor(MAP_BYTES / (2 * channels * side * side * labels)) - 1);
-    const maps: NetworkPlan = {
+    const maps = (norm: Norm): NetworkPlan => ({
       ...network,
       kind: 'maps',
       layers: MAP_LAYERS,
-      norm: 'group',
+      norm,
       dropout: 0.3,
       fit: { ...fit, epochs: 80, rate: 4e-3, weightDecay: 0.1 },
       augmentation: { image, words: 0.1, copies: Math.max(1, copies) },
-    };
-    return plan(MEMBERS, maps, pixels);
+    });
+    return plan(MEMBERS, maps('group'), maps('batch'));
   }
   if (preparation.kind === 'text' && preparation.method === 'terms') {
     if (labels < LEAST_TERMS_LABELS)

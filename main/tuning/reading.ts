@@ -52,6 +52,8 @@ export async function readFor(
   const preparation = opened.card.parts[place];
   const rows: TuningRows = {};
   for (const { kind, augmentation } of networks) {
+    // Networks of one kind look at the same rows.
+    if (rows[kind]) continue;
     if (kind === 'maps') {
       const { image: changes, copies } = augmentation;
       assert(preparation.kind === 'image' && changes !== null, 'changes of images', augmentation);
