@@ -338,6 +338,16 @@ export class Learner {
     };
   }
 
+  /** The newest encoder, or the one of a blob, as it was before a run extended it, and opened. */
+  async #withoutNetworks(blob: string | null) {
+    const plain = [...this.#reader.versions.encoders(), this.#newest()].map((record) => {
+      const { tuned, ...entry } = record.card as EncoderEntry;
+      return tuned ? { blob: tuned.base.blob, card: { ...entry, card: tuned.base.card } } : record;
+    });
+    const base = plain.findLast((record) => blob === null || record.blob === blob);
+    return base ? { blob: base.blob, card: base.card, opened: await this.#opened(base) } : null;
+  }
+
   /** Fine-tunes networks on the labelled items and tries a version on the encoder that they extend. */
   async tune(
     options: TuneOptions,
@@ -346,14 +356,10 @@ export class Learner {
     tell: (notice: NoticeEvent) => void,
     signal?: AbortSignal,
   ): Promise<Tuned> {
-    const newest = this.#newest();
-    const { tuned, ...entry } = newest.card as EncoderEntry;
-    const base = tuned ? { blob: tuned.base.blob, card: { ...entry, card: tuned.base.card } } : newest;
     const parts = {
       reader: this.#reader,
       dir: this.#dir,
-      base,
-      opened: await this.#opened(base),
+      base: (blob: string | null) => this.#withoutNetworks(blob),
       vectors: (record: { blob: string; card: unknown }, seqs: readonly number[]) => this.#vectorsUnder(record, seqs),
       measuring: this.#measuring,
     };

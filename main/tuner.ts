@@ -22,7 +22,7 @@ import { type Encoder, type EncoderFile, openEncoder } from './inference/index.t
 import type { Report } from './learner.ts';
 import { intervalOf, type Measuring } from './measuring.ts';
 import type { Pause } from './pause.ts';
-import type { PoolRows, ProjectReader } from './store/index.ts';
+import { translated, type PoolRows, type ProjectReader } from './store/index.ts';
 import { decidePromotion, fitHead, poolPrior, trainVersion } from './training/index.ts';
 import {
   extendedEncoder,
@@ -45,9 +45,8 @@ import {
 export interface TunerParts {
   reader: ProjectReader;
   dir: string;
-  /** The encoder to extend, without networks of an earlier run, and it opened. */
-  base: { blob: string; card: unknown };
-  opened: Encoder;
+  /** The encoder to extend, opened: the newest, without networks of an earlier run; or the one of this blob, which a run began with. Null where that is gone. */
+  base(blob: string | null): Promise<{ blob: string; card: unknown; opened: Encoder } | null>;
   /** Embeddings by `seq` under an encoder; null where an item cannot be read. */
   vectors(encoder: { blob: string; card: unknown }, seqs: readonly number[]): Promise<Matrix | null>;
   measuring: Measuring;
@@ -79,21 +78,25 @@ export async function tune(
   tell: (notice: NoticeEvent) => void,
   signal?: AbortSignal,
 ): Promise<Tuned> {
-  const { reader, opened, base } = parts;
+  const { reader } = parts;
   const file = runFile(parts.dir, options.run);
   const checkpoint = readCheckpoint(file);
   const resumed = checkpoint && unpacked(checkpoint);
-  const begun = (resumed?.beside as Begun | undefined) ?? begin(parts, options);
-  if (begun.encoder !== base.blob) {
+  const before = resumed?.beside as Begun | undefined;
+  const base = await parts.base(before?.encoder ?? null);
+  if (!base) {
     throw new EngineError(
       'tuning-unavailable',
-      'The encoder was made anew since this run began, so it cannot go on.',
+      'The encoder that this run began with is not in the project any more.',
       'Start another run.',
+      { encoder: before?.encoder ?? null },
     );
   }
+  const { opened } = base;
+  const begun = before ?? begin(reader, base, options);
   let lastWritten = performance.now();
   const keep = (state: RunState) => {
-    writeCheckpoint(file, packed(state, begun));
+    translated({ file }, () => writeCheckpoint(file, packed(state, begun)));
     lastWritten = performance.now();
   };
   if (!resumed) keep({ finished: [], fit: null });
@@ -124,7 +127,7 @@ export async function tune(
   };
   if (plan.networks.some(({ kind }) => kind === 'adapters'))
     input.imported = await importedPart(
-      parts,
+      reader,
       input,
       usable.map((i) => seqs[i]),
     );
@@ -185,7 +188,8 @@ function resumedFrom(file: string): RunState | null {
   return checkpoint && unpacked(checkpoint).run;
 }
 
-function begin({ reader, base, opened }: TunerParts, options: TuneOptions): Begun {
+function begin(reader: ProjectReader, base: { blob: string; opened: Encoder }, options: TuneOptions): Begun {
+  const { opened } = base;
   const schema = reader.schema.current();
   const rows = reader.items.poolRows();
   const training = rowsWhere({ rows }, (i) => rows.role[i] === POOL && rows.state[i] === LABELLED).sort((a, b) =>
@@ -226,8 +230,8 @@ function begin({ reader, base, opened }: TunerParts, options: TuneOptions): Begu
 
 /** The encoder that was imported, and heads on it for whichever items a network may see. */
 async function importedPart(
-  { reader, opened }: TunerParts,
-  { plan, classes, task, classCount, seed }: TuningInput,
+  reader: ProjectReader,
+  { plan, encoder: opened, classes, task, classCount, seed }: TuningInput,
   seqs: readonly number[],
 ): Promise<NonNullable<TuningInput['imported']>> {
   const { kind } = opened.card.parts[plan.place];

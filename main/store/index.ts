@@ -5,6 +5,7 @@
  * annotator did is on disk before the call returns. Each sentence on what a part promises
  * stands at its interface.
  */
+export { translated } from './connection.ts';
 export {
   createProject,
   openProject,
