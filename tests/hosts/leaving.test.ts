@@ -10,14 +10,13 @@ import { Engine } from '../../main/engine.ts';
 import {
   canFindProcesses,
   closed,
-  COMPLAINTS,
   computeProcesses,
   imported,
   newFolder,
   newProject,
   until,
-  writeNotes,
 } from '../engine/small-projects.ts';
+import { CLASSES, writeStripes } from '../engine/striped-project.ts';
 import { connectWithCookie } from '../served-desk.ts';
 
 const GONE_AFTER_MS = 400;
@@ -28,8 +27,10 @@ const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 test('Fine-tuning begins when the last window has been gone for a moment, and not before', async () => {
   engine.left(); // with no project there is nobody to tell
-  const project = await newProject({ classes: COMPLAINTS });
-  await imported(project, { sources: [writeNotes(100).file], mapping: { label: 'classes' }, labels: 'given' });
+  const project = await newProject({ classes: CLASSES });
+  const pictures = newFolder();
+  await writeStripes(pictures, 170);
+  await imported(project, { sources: [pictures], labelsFromFolders: true, labels: 'given' });
   await closed(project);
   await engine.open(project.dir);
   engine.project.setTuning({ automatic: false, onClose: true });
@@ -63,9 +64,11 @@ test('Fine-tuning begins when the last window has been gone for a moment, and no
   await until('a run has begun', () => runs().length === 1);
   const back = await window();
   await back.client.queue.next({ count: 1 });
+  expect(engine.project.status().tuning, 'a window that fetches is nobody').toMatchObject({ paused: false });
+  await back.client.training.present();
   expect(engine.project.status().tuning).toMatchObject({ paused: true, forExpert: true });
   await back.client.training.pause({ paused: false });
-  await back.client.queue.next({ count: 1 });
+  await back.client.training.present();
   expect(engine.project.status().tuning, 'the expert has said so').toMatchObject({ paused: false, forExpert: false });
   engine.project.jobs.cancel(runs()[0].id);
   await until('it has ended', () => engine.project.status().tuning.last !== null);
