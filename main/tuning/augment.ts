@@ -99,9 +99,16 @@ export function thinned(row: ExampleRow, share: number, rng: Rng): ExampleRow {
   if (row.maps) {
     const { data, dims } = row.maps;
     const area = dims[1] * dims[2];
-    const maps = Float32Array.from(data as Float16Array);
-    for (let c = 0; c < dims[0]; c++) if (rng.next() < share) maps.fill(0, c * area, (c + 1) * area);
-    return { maps: { data: maps.map((value) => value / (1 - share)), dims } };
+    const { buffer, byteOffset, length } = data as Float16Array;
+    const bits = new Uint16Array(buffer, byteOffset, length);
+    const maps = new Float32Array(length);
+    const factor = 1 / (1 - share);
+    for (let c = 0; c < dims[0]; c++) {
+      if (rng.next() < share) continue;
+      const end = (c + 1) * area;
+      for (let at = c * area; at < end; at++) maps[at] = VALUES[bits[at]] * factor;
+    }
+    return { maps: { data: maps, dims } };
   }
   if (!row.text_tokens) return row;
   const tokens = row.text_tokens.data as BigInt64Array;
@@ -110,3 +117,6 @@ export function thinned(row: ExampleRow, share: number, rng: Rng): ExampleRow {
   const [ids, mask] = [left(tokens), left(row.text_mask.data as BigInt64Array)];
   return { text_tokens: { data: ids, dims: [ids.length] }, text_mask: { data: mask, dims: [mask.length] } };
 }
+
+/** The value of each float16 by its bits: looked up, because converting takes several times as long. */
+const VALUES = Float32Array.from(new Float16Array(Uint16Array.from({ length: 2 ** 16 }, (_, i) => i).buffer));
