@@ -5,7 +5,7 @@
 import { Project } from '../../main/project.ts';
 
 const project = await Project.open(process.argv[2], { resume: false });
-const { finished } = project.tune({ epochs: 150, copies: 1, threads: 1, device: 'cpu', checkpointAfterMs: 50 });
+const { finished } = project.tune({ epochs: 60, copies: 1, threads: 1, device: 'cpu', checkpointAfterMs: 50 });
 const { state, error } = await finished;
 const [version] = project.versions();
 const [encoder] = project.encoders();
