@@ -28,6 +28,7 @@ import { isNearDuplicate } from './ingest/index.ts';
 import type { JobControl, Jobs } from './jobs.ts';
 import { drawnAtRandom, queueDrafts } from './queue-drafts.ts';
 import type { ProjectStore } from './store/index.ts';
+import { recordVersion } from './version-record.ts';
 
 export type ChangeKind = 'project' | 'items' | 'annotations' | 'queue' | 'jobs' | 'versions';
 
@@ -261,18 +262,7 @@ export class Loop {
       control.signal.throwIfAborted();
       const encoder = store.versions.newestEncoder();
       assert(encoder !== null, 'an encoder after training');
-      const { snapshot, config } = trained.card;
-      store.versions.addSnapshot(trained.snapshot);
-      const { run } = store.versions.addRun({ snapshot, seed, config, outcome: { sequence } });
-      const metrics = { sequence, audit: trained.audit, decision: trained.decision, sizeBytes: trained.sizeBytes };
-      const version = store.versions.add({
-        blob: trained.sha256,
-        encoder: encoder.encoder,
-        run,
-        card: trained.card,
-        metrics,
-      });
-      if (trained.decision.promote) store.versions.promote(version, { who: 'marginalia', reason: trained.decision });
+      const version = recordVersion(store, trained, { encoder: encoder.encoder, sequence });
       changed('versions');
       await this.refreshEvidence();
       await this.#choose(control, BATCH);

@@ -13,6 +13,7 @@ import { assert, EngineError } from './domain/errors.ts';
 import type { JobControl, Jobs } from './jobs.ts';
 import type { ChangeKind } from './loop.ts';
 import type { ProjectStore } from './store/index.ts';
+import { recordVersion } from './version-record.ts';
 import { isTuningDue, tuningSettings, type TuningSettings } from './tuning-due.ts';
 
 export interface TuneRequest {
@@ -109,22 +110,8 @@ export class TuningJobs {
     const { promote } = trained.decision;
     const entry: EncoderEntry = { ...encoder.entry, ...(promote ? {} : { held: true }) };
     const record = store.versions.addEncoder({ kind: kindOf(entry), blob: encoder.sha256, card: entry });
-    store.versions.addSnapshot(trained.snapshot);
-    const config = { ...trained.snapshot.config, tuning: { plan, snapshot: store.versions.addSnapshot(snapshot) } };
-    const { run } = store.versions.addRun({
-      snapshot: trained.card.snapshot,
-      seed: trained.card.seed,
-      config,
-      outcome: { sequence, notices },
-    });
-    const version = store.versions.add({
-      blob: trained.sha256,
-      encoder: record.encoder,
-      run,
-      card: trained.card,
-      metrics: { sequence, audit: trained.audit, decision: trained.decision, sizeBytes: trained.sizeBytes },
-    });
-    if (promote) store.versions.promote(version, { who: 'marginalia', reason: trained.decision });
+    const tuning = { plan, snapshot: store.versions.addSnapshot(snapshot) };
+    const version = recordVersion(store, trained, { encoder: record.encoder, sequence, tuning, notices });
     changed('versions');
     if (promote) encoderChanged();
     return { version, promoted: promote, audit: trained.audit, decision: trained.decision, notices };
