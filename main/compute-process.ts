@@ -132,3 +132,15 @@ export function lowerPriority(pid: number, priority = BACKGROUND_PRIORITY): void
       throw error;
   }
 }
+
+/** Does work again whose process died, at most `tries` times in all: it is written so that what was kept is not redone. Nothing is tried again once `isClosed`. */
+export async function withRetries<T>(tries: number, isClosed: () => boolean, work: () => Promise<T>): Promise<T> {
+  for (let left = tries; ; left--) {
+    try {
+      return await work();
+    } catch (error) {
+      const died = error instanceof EngineError && error.code === 'compute-died';
+      if (!died || left <= 1 || isClosed()) throw error;
+    }
+  }
+}

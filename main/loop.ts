@@ -19,7 +19,7 @@ import {
   type SimulationOptions,
   type Trained,
 } from './compute-api.ts';
-import type { ComputeProcess } from './compute-process.ts';
+import { withRetries, type ComputeProcess } from './compute-process.ts';
 import { assert, EngineError } from './domain/errors.ts';
 import type { ItemId } from './domain/item.ts';
 import { createRng } from './domain/rng.ts';
@@ -444,15 +444,7 @@ export class Loop {
     return result;
   }
 
-  /** Work is written so that it can be done again: what was kept is not redone. */
-  async #withRetries(work: () => Promise<void>): Promise<void> {
-    for (let left = TRIES; ; left--) {
-      try {
-        return await work();
-      } catch (error) {
-        const died = error instanceof EngineError && error.code === 'compute-died';
-        if (!died || left <= 1 || this.#closed) throw error;
-      }
-    }
+  #withRetries(work: () => Promise<void>): Promise<void> {
+    return withRetries(TRIES, () => this.#closed, work);
   }
 }

@@ -7,7 +7,7 @@
 import { rmSync } from 'node:fs';
 import type { JobData } from './api.ts';
 import { runFile, type EncoderEntry, type NoticeEvent, type ProgressEvent, type Tuned } from './compute-api.ts';
-import type { ComputeProcess } from './compute-process.ts';
+import { withRetries, type ComputeProcess } from './compute-process.ts';
 import type { Device, RealDevice } from './domain/device.ts';
 import { assert, EngineError } from './domain/errors.ts';
 import type { JobControl, Jobs } from './jobs.ts';
@@ -124,9 +124,11 @@ export class TuningJobs {
   ): Promise<Tuned> {
     const { trainer } = this.#parts;
     let tuned: Tuned | null = null;
-    for (let left = TRIES; ; left--) {
-      try {
-        await trainer.run<ProgressEvent | NoticeEvent | Tuned>(
+    await withRetries(
+      TRIES,
+      () => this.#closed,
+      () =>
+        trainer.run<ProgressEvent | NoticeEvent | Tuned>(
           async (compute, call) => {
             await compute.pauseTuning({ paused: this.#paused }, call);
             return compute.tune(options, call);
@@ -137,13 +139,8 @@ export class TuningJobs {
             else tuned = event;
           },
           control.signal,
-        );
-        break;
-      } catch (error) {
-        const died = error instanceof EngineError && error.code === 'compute-died';
-        if (!died || left <= 1 || this.#closed) throw error;
-      }
-    }
+        ),
+    );
     assert(tuned !== null, 'a result of the run', tuned);
     return tuned;
   }
