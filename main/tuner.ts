@@ -196,14 +196,12 @@ function begin(reader: ProjectReader, base: { blob: string; opened: Encoder }, o
     rows.id[a] < rows.id[b] ? -1 : 1,
   );
   const imported = (reader.settings.get('imported') ?? {}) as ImportedEncoders;
-  const plan: TuningPlan = {
-    ...planFor(opened.card, {
-      task: schema.task,
-      labels: training.length,
-      imported: { image: imported.image !== undefined, text: imported.text !== undefined },
-      flip: options.flip ?? false,
-    }),
-  };
+  const plan = planFor(opened.card, {
+    task: schema.task,
+    labels: training.length,
+    imported: { image: imported.image !== undefined, text: imported.text !== undefined },
+    flip: options.flip ?? false,
+  });
   plan.networks = plan.networks.map((network) => ({
     ...network,
     fit: { ...network.fit, epochs: options.epochs ?? network.fit.epochs },
