@@ -3,12 +3,12 @@
  * accuracy on today's audit set, the pool's probabilities, and the guarantee that follows.
  * Heads and the pool's probabilities are kept until the version or the pool changes.
  */
-import { findGuarantee } from './acquisition/index.ts';
 import type { GuaranteeData, IntervalData } from './api.ts';
 import { SETTLED, type Evidence } from './compute-api.ts';
 import { takeRows, type Matrix } from './domain/matrix.ts';
 import type { LabelSchema } from './domain/schema.ts';
 import { AUDIT, LABELLED, labelledItems, OPEN, POOL, rowsIn, type EmbeddedItems } from './embedded-items.ts';
+import { findGuarantee } from './evidence/index.ts';
 import type { ProjectReader, VersionRecord } from './store/index.ts';
 import {
   measure,

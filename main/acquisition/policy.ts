@@ -4,7 +4,7 @@
  * labels seen so far and comes with the numbers it was made from, as data that the desk
  * puts into words. The rule was chosen by simulation (docs/decisions/0003).
  */
-import { clopperPearson } from './binomial.ts';
+import { clopperPearson } from '../evidence/index.ts';
 
 /** What is known when the next batch is drawn; all of it from training labels. */
 export interface LabelsSoFar {

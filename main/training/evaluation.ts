@@ -2,7 +2,7 @@
  * How good a model is on labelled items it has not seen: accuracy with its exact interval,
  * macro F1, log loss, calibration error and counts per class. float64 throughout.
  */
-import { clopperPearson, type Interval } from '../acquisition/index.ts';
+import { clopperPearson, type Interval } from '../evidence/index.ts';
 import { assert } from '../domain/errors.ts';
 import type { Matrix } from '../domain/matrix.ts';
 import type { Task } from '../domain/schema.ts';

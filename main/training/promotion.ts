@@ -4,7 +4,7 @@
  * “Not worse” means: at least as many right, or fewer by no more than chance makes likely.
  * The reason comes as data; nothing here promotes anything.
  */
-import { binomialAtMost, clopperPearson, type Interval } from '../acquisition/index.ts';
+import { binomialAtMost, clopperPearson, type Interval } from '../evidence/index.ts';
 import { assert } from '../domain/errors.ts';
 
 export interface Decision {

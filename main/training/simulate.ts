@@ -4,11 +4,12 @@
  * never queried and never trained on. Same features, labels and seed, same curve.
  * It measures; it promises nothing about another collection.
  */
-import { findGuarantee, select, type StrategyName } from '../acquisition/index.ts';
+import { select, type StrategyName } from '../acquisition/index.ts';
 import { EngineError, assert } from '../domain/errors.ts';
 import { matrix, takeRows, type Matrix } from '../domain/matrix.ts';
 import { createRng, type Rng } from '../domain/rng.ts';
 import type { Task } from '../domain/schema.ts';
+import { findGuarantee } from '../evidence/index.ts';
 import { evaluate, suggestions } from './evaluation.ts';
 import { components, divide } from './folds.ts';
 import { fitHead, predictPool, type HeadFit } from './head.ts';

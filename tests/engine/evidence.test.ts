@@ -4,7 +4,7 @@
  * any version can be put in use by hand, with the queue following.
  */
 import { expect, test } from 'vitest';
-import { clopperPearson } from '../../main/acquisition/index.ts';
+import { clopperPearson } from '../../main/evidence/index.ts';
 import type { Project } from '../../main/project.ts';
 import {
   COMPLAINTS,

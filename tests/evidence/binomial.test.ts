@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { binomialAtMost, clopperPearson, upperBound } from '../../main/acquisition/index.ts';
-import { hypergeometricAtMost, incompleteBeta, logGamma } from '../../main/acquisition/binomial.ts';
+import { binomialAtMost, clopperPearson, upperBound } from '../../main/evidence/index.ts';
+import { hypergeometricAtMost, incompleteBeta, logGamma } from '../../main/evidence/binomial.ts';
 
 // Every expected number below was printed by SciPy (scipy.stats.beta.ppf, hypergeom.cdf,
 // binom.cdf, scipy.special.betainc, gammaln), which computes them by other algorithms.

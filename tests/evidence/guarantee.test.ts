@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { findGuarantee, smallestAudit } from '../../main/acquisition/index.ts';
-import { riskPValue } from '../../main/acquisition/guarantee.ts';
+import { findGuarantee, smallestAudit } from '../../main/evidence/index.ts';
+import { riskPValue } from '../../main/evidence/guarantee.ts';
 import { createRng } from '../../main/domain/rng.ts';
 
 const range = (n: number, of: (i: number) => number) => Array.from({ length: n }, (_, i) => of(i));
