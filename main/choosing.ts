@@ -34,7 +34,12 @@ interface Known {
 }
 
 /** Same items, labels and seed, same choice. Errors: `usage` for an unknown strategy, `score-not-finite`. */
-export function chooseItems(items: EmbeddedItems, options: ChoiceOptions, known: Known): Chosen {
+export async function chooseItems(
+  items: EmbeddedItems,
+  options: ChoiceOptions,
+  known: Known,
+  signal?: AbortSignal,
+): Promise<Chosen> {
   const { current, settled, card, unreadable } = known;
   const { rows, space, schema } = items;
   const { count, auditCount, seed } = options;
@@ -46,7 +51,7 @@ export function chooseItems(items: EmbeddedItems, options: ChoiceOptions, known:
   const open = askable(POOL, OPEN);
   const pool = open.length > 0 ? open : askable(POOL, SKIPPED);
   const uncertain = settled ? pool.filter((i) => !settled.has(i)) : pool;
-  const picks = select(strategyNamed(options.strategy), {
+  const picks = await select(strategyNamed(options.strategy), {
     candidates: uncertain.length > 0 ? uncertain : pool,
     labelled: rowsWhere(items, (i) => rows.state[i] === LABELLED || kept.has(rows.id[i])),
     batch: count,
@@ -57,14 +62,16 @@ export function chooseItems(items: EmbeddedItems, options: ChoiceOptions, known:
     duplicates: rows.cluster,
     groups: rows.component,
     soFar: soFar(items, card),
+    signal,
   });
   const distribution = (i: number) => (current ? Array.from(row(current.probabilities, i)) : null);
-  const drawn = select('random', {
+  const drawn = await select('random', {
     candidates: askable(AUDIT, OPEN),
     labelled: rowsWhere(items, (i) => rows.state[i] === LABELLED),
     batch: auditCount,
     seed: createRng(seed).derive('audit draw').seed,
     duplicates: rows.cluster,
+    signal,
   });
   return {
     kind: 'chosen',

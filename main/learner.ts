@@ -373,8 +373,8 @@ export class Learner {
     const settled = current && (await this.#measuring.settledRows(items, current));
     const card = (this.#reader.versions.live()?.card ?? null) as VersionCard | null;
     const choose = (unreadable: ReadonlySet<number>) =>
-      chooseItems(items, options, { current, settled, card, unreadable });
-    const chosen = choose(new Set());
+      chooseItems(items, options, { current, settled, card, unreadable }, signal);
+    const chosen = await choose(new Set());
     const picked = new Set([...chosen.picks, ...chosen.audit].map(({ item }) => item));
     const { rows } = items;
     if (this.#unreadable(rows, (i) => picked.has(rows.id[i])).size === 0) return chosen;

@@ -1,24 +1,20 @@
 /**
  * The one table of query strategies: name → what it needs, whom it cites, how it picks a
- * batch. Every pick answers “why am I asked this?” with data, never with words. In every
- * strategy a batch holds at most one item of a near-duplicate cluster, none of a cluster
- * that already has a label, and at most `maxPerGroup` of a group; these rules give way
- * only when nothing else is left to ask. Pure: same input and seed, same batch.
+ * batch. Every pick answers “why am I asked this?” with data, never with words. Every
+ * batch obeys the batch rules (`batch-rules.ts`). Pure: same input and seed, same batch.
  */
 import { assert, EngineError } from '../domain/errors.ts';
 import type { Matrix } from '../domain/matrix.ts';
 import { createRng } from '../domain/rng.ts';
 import type { Task } from '../domain/schema.ts';
+import { createGuard, takeInOrder, type BatchRules } from './batch-rules.ts';
 import { kMeans, squaredDistance } from './k-means.ts';
+import { createPace } from './pace.ts';
 import { choosePhase, type LabelsSoFar, type Phase } from './policy.ts';
 import { competing, descending, throwNotFinite, uncertainty, type Uncertainty } from './scores.ts';
 import { pickTypical } from './typicality.ts';
 
-export interface SelectionInput {
-  /** Rows of the matrices that may be asked, in id order. */
-  candidates: ArrayLike<number>;
-  /** Rows that have a label (audit items too: they need no asking). */
-  labelled: ArrayLike<number>;
+export interface SelectionInput extends BatchRules {
   batch: number;
   seed: number;
   task?: Task;
@@ -26,13 +22,10 @@ export interface SelectionInput {
   probabilities?: Matrix;
   /** The encoder's reduced vectors of every item, `[n, d]`. */
   reduced?: Matrix;
-  /** Near-duplicate cluster of every item; −1 = none. */
-  duplicates?: Int32Array;
-  /** Group of every item as a number; −1 = none. */
-  groups?: Int32Array;
-  maxPerGroup?: number;
   /** What `default` decides by; without it `default` starts cold. */
   soFar?: LabelsSoFar;
+  /** Cancels: the selection rejects with its reason. */
+  signal?: AbortSignal;
 }
 
 /** Why an item is asked, as data: which fields are there depends on the strategy. */
@@ -71,59 +64,7 @@ export interface Pick {
 export interface Strategy {
   needs: readonly ('probabilities' | 'reduced')[];
   cites: string;
-  select(input: SelectionInput): Pick[];
-}
-
-/** At most one of a near-duplicate cluster, at most `maxPerGroup` of a group. */
-function createGuard(input: SelectionInput) {
-  const { duplicates, groups, maxPerGroup = Infinity } = input;
-  const usedClusters = new Set<number>();
-  const perGroup = new Map<number, number>();
-  const usedItems = new Set<number>();
-  if (duplicates) {
-    for (let i = 0; i < input.labelled.length; i++) {
-      if (duplicates[input.labelled[i]] >= 0) usedClusters.add(duplicates[input.labelled[i]]);
-    }
-  }
-  return {
-    allowed: (item: number) =>
-      !usedItems.has(item) &&
-      !(duplicates && duplicates[item] >= 0 && usedClusters.has(duplicates[item])) &&
-      !(groups && groups[item] >= 0 && (perGroup.get(groups[item]) ?? 0) >= maxPerGroup),
-    taken(item: number) {
-      usedItems.add(item);
-      if (duplicates && duplicates[item] >= 0) usedClusters.add(duplicates[item]);
-      if (groups && groups[item] >= 0) perGroup.set(groups[item], (perGroup.get(groups[item]) ?? 0) + 1);
-    },
-    has: (item: number) => usedItems.has(item),
-    /** Relaxes what was taken from earlier batches, never within this one. */
-    forgetLabelled() {
-      usedClusters.clear();
-      if (duplicates) for (const item of usedItems) if (duplicates[item] >= 0) usedClusters.add(duplicates[item]);
-    },
-  };
-}
-
-type Guard = ReturnType<typeof createGuard>;
-
-/** Candidates in `order` (positions) that the guard lets through, up to `count`; near duplicates of labelled items only when nothing else is left. */
-function takeInOrder(input: SelectionInput, order: readonly number[], count: number, guard: Guard): number[] {
-  const positions: number[] = [];
-  const pass = () => {
-    for (const position of order) {
-      if (positions.length >= count) return;
-      const item = input.candidates[position];
-      if (!guard.allowed(item)) continue;
-      guard.taken(item);
-      positions.push(position);
-    }
-  };
-  pass();
-  if (positions.length < count) {
-    guard.forgetLabelled();
-    pass();
-  }
-  return positions;
+  select(input: SelectionInput): Promise<Pick[]>;
 }
 
 function explainMargin(input: SelectionInput, item: number): Omit<Why, 'code'> {
@@ -136,11 +77,12 @@ function byUncertainty(kind: Uncertainty, cites: string): Strategy {
   return {
     needs: ['probabilities'],
     cites,
-    select(input) {
+    async select(input) {
       const scores = uncertainty(kind, input.probabilities!, input.candidates, input.task);
       const order = descending(scores);
       const rank = new Map(order.map((position, i) => [position, i]));
-      return takeInOrder(input, order, input.batch, createGuard(input)).map((position) => ({
+      const taken = await takeInOrder(input, order, input.batch, createGuard(input), createPace(input.signal));
+      return taken.map((position) => ({
         index: input.candidates[position],
         score: scores[position],
         strategy: kind,
@@ -157,10 +99,12 @@ function byUncertainty(kind: Uncertainty, cites: string): Strategy {
 const random: Strategy = {
   needs: [],
   cites: 'the baseline of every comparison',
-  select(input) {
+  async select(input) {
     const rng = createRng(input.seed).derive('random');
     const scores = Float64Array.from({ length: input.candidates.length }, () => rng.next());
-    return takeInOrder(input, descending(scores), input.batch, createGuard(input)).map((position) => ({
+    const pace = createPace(input.signal);
+    const taken = await takeInOrder(input, descending(scores), input.batch, createGuard(input), pace);
+    return taken.map((position) => ({
       index: input.candidates[position],
       score: scores[position],
       strategy: 'random' as const,
@@ -172,7 +116,7 @@ const random: Strategy = {
 const typicality: Strategy = {
   needs: ['reduced'],
   cites: 'Hacohen, Dekel & Weinshall 2022, Active learning on a budget (TypiClust)',
-  select(input) {
+  async select(input) {
     const guard = createGuard(input);
     const rng = createRng(input.seed);
     const pick = (batch: number) =>
@@ -200,17 +144,19 @@ const SHORTLIST = 5;
 const marginDiverse: Strategy = {
   needs: ['probabilities', 'reduced'],
   cites: 'Scheffer 2001 for the margin; Zhdanov 2019, Diverse mini-batch active learning',
-  select(input) {
+  async select(input) {
     const scores = uncertainty('margin', input.probabilities!, input.candidates, input.task);
     const order = descending(scores);
     const rank = new Map(order.map((position, i) => [position, i]));
     const guard = createGuard(input);
+    const pace = createPace(input.signal);
     // The shortlist obeys the rules too, so that duplicates do not crowd it.
-    const shortlist = takeInOrder(
+    const shortlist = await takeInOrder(
       input,
       order,
       SHORTLIST * input.batch,
       createGuard({ ...input, maxPerGroup: undefined }),
+      pace,
     );
     const chosen: number[] = [];
     if (shortlist.length > input.batch) {
@@ -230,7 +176,9 @@ const marginDiverse: Strategy = {
       });
       chosen.push(...best.values());
     }
-    if (chosen.length < input.batch) chosen.push(...takeInOrder(input, order, input.batch - chosen.length, guard));
+    if (chosen.length < input.batch) {
+      chosen.push(...(await takeInOrder(input, order, input.batch - chosen.length, guard, pace)));
+    }
     chosen.sort((a, b) => rank.get(a)! - rank.get(b)!);
     return chosen.map((position) => {
       const index = input.candidates[position];
@@ -267,10 +215,11 @@ function nearestLabelled(input: SelectionInput, item: number): Partial<Why> {
 const automatic: Strategy = {
   needs: ['reduced'],
   cites: 'Hacohen et al. 2022: typical items while labels are few, uncertain ones after',
-  select(input) {
+  async select(input) {
     const phase = choosePhase(input.soFar ?? null);
     const usable = input.probabilities ? phase.strategy : 'typicality';
-    return STRATEGIES[usable].select(input).map((pick) => ({ ...pick, why: { ...pick.why, phase } }));
+    const picks = await STRATEGIES[usable].select(input);
+    return picks.map((pick) => ({ ...pick, why: { ...pick.why, phase } }));
   },
 };
 
@@ -287,12 +236,13 @@ export const STRATEGIES = {
 
 export type StrategyName = 'random' | Uncertainty | 'typicality' | 'margin-diverse' | 'default';
 
-/** Picks the next batch: fewer when fewer candidates are left, none when there are none. Same input and seed, same picks. Errors: `score-not-finite`. */
-export function select(name: StrategyName, input: SelectionInput): Pick[] {
+/** Picks the next batch: fewer when fewer candidates are left, none when there are none. Same input and seed, same picks. Gives the event loop its turns; cancelling rejects with the signal's reason. Errors: `score-not-finite`. */
+export async function select(name: StrategyName, input: SelectionInput): Promise<Pick[]> {
+  input.signal?.throwIfAborted();
   const strategy: Strategy = STRATEGIES[name];
   for (const need of strategy.needs) assert(input[need] !== undefined, `${need} for the strategy ${name}`);
   if (input.batch <= 0 || input.candidates.length === 0) return [];
-  const picks = strategy.select(input);
+  const picks = await strategy.select(input);
   for (const pick of picks) if (!Number.isFinite(pick.score)) throwNotFinite(pick.index, name);
   return picks;
 }

@@ -173,7 +173,7 @@ async function replay(
     const wanted = Math.min(first ? input.start : input.batch, budget - labelled.length);
     // Without a model only typicality (or chance) can choose.
     const chosenBy = strategy === 'random' || probabilities ? strategy : 'typicality';
-    const picks = select(chosenBy, {
+    const picks = await select(chosenBy, {
       candidates: open,
       labelled,
       batch: wanted,
@@ -184,6 +184,7 @@ async function replay(
       duplicates: world.duplicates,
       groups: world.groups,
       soFar: soFar(world, labelled, classCount, fit),
+      signal,
     });
     const asked = new Set(picks.map(({ index }) => index));
     labelled.push(...asked);

@@ -76,8 +76,8 @@ describe('acquisition scores', () => {
 describe.each(names)('the strategy %s', (name) => {
   it('cites its source', () => expect(STRATEGIES[name].cites.length).toBeGreaterThan(5));
 
-  it('picks different items, as many as asked, with finite scores and a reason', () => {
-    const picks = select(name, inputOf(3));
+  it('picks different items, as many as asked, with finite scores and a reason', async () => {
+    const picks = await select(name, inputOf(3));
     expect(new Set(picks.map(({ index }) => index)).size).toBe(8);
     for (const pick of picks) {
       expect(Number.isFinite(pick.score)).toBe(true);
@@ -85,18 +85,18 @@ describe.each(names)('the strategy %s', (name) => {
     }
   });
 
-  it('picks the same batch for the same seed', () => {
-    expect(select(name, inputOf(4))).toEqual(select(name, inputOf(4)));
+  it('picks the same batch for the same seed', async () => {
+    expect(await select(name, inputOf(4))).toEqual(await select(name, inputOf(4)));
   });
 
-  it('never takes two near duplicates, nor one of an item that has a label', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 0, max: 1000 }), fc.integer({ min: 3, max: 25 }), (seed, clusters) => {
+  it('never takes two near duplicates, nor one of an item that has a label', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 0, max: 1000 }), fc.integer({ min: 3, max: 25 }), async (seed, clusters) => {
         const rng = createRng(seed);
         const duplicates = Int32Array.from({ length: 100 }, () => rng.int(clusters * 2) - clusters);
         const labelled = [0, 1, 2];
         const candidates = Array.from({ length: 97 }, (_, i) => i + 3);
-        const picks = select(name, inputOf(seed, { duplicates, labelled, candidates, batch: 10 }));
+        const picks = await select(name, inputOf(seed, { duplicates, labelled, candidates, batch: 10 }));
         const taken = picks.map(({ index }) => duplicates[index]).filter((cluster) => cluster >= 0);
         expect(new Set(taken).size).toBe(taken.length);
         const free = candidates.filter((i) => duplicates[i] < 0).length;
@@ -106,20 +106,18 @@ describe.each(names)('the strategy %s', (name) => {
     );
   });
 
-  it('takes at most so many of a group', () => {
+  it('takes at most so many of a group', async () => {
     const groups = Int32Array.from({ length: 100 }, (_, i) => i % 5);
-    const picks = select(name, inputOf(5, { groups, maxPerGroup: 1, batch: 10 }));
+    const picks = await select(name, inputOf(5, { groups, maxPerGroup: 1, batch: 10 }));
     expect(picks.length).toBe(5);
     expect(new Set(picks.map(({ index }) => index % 5)).size).toBe(5);
   });
 
-  it('gives what there is when fewer are left, and nothing of nothing', () => {
+  it('gives what there is when fewer are left, and nothing of nothing', async () => {
     expect(
-      select(name, inputOf(6, { candidates: [4, 9, 50] }))
-        .map(({ index }) => index)
-        .sort((a, b) => a - b),
+      (await select(name, inputOf(6, { candidates: [4, 9, 50] }))).map(({ index }) => index).sort((a, b) => a - b),
     ).toEqual([4, 9, 50]);
-    expect(select(name, inputOf(6, { candidates: [] }))).toEqual([]);
+    expect(await select(name, inputOf(6, { candidates: [] }))).toEqual([]);
   });
 });
 
@@ -133,8 +131,8 @@ describe('a strategy named by a person', () => {
 });
 
 describe('typicality', () => {
-  it('goes to the densest part of the largest clusters first', () => {
-    const picks = select('typicality', inputOf(9, { batch: 3 }));
+  it('goes to the densest part of the largest clusters first', async () => {
+    const picks = await select('typicality', inputOf(9, { batch: 3 }));
     // One of each blob, the largest first.
     expect(picks.map(({ index }) => (index < 60 ? 0 : index < 90 ? 1 : 2))).toEqual([0, 1, 2]);
     expect(picks.map(({ why }) => why.clusterSize)).toEqual([60, 30, 10]);
@@ -144,15 +142,15 @@ describe('typicality', () => {
     expect(fromCentre(picks[0].index, 0)).toBeLessThan(1);
   });
 
-  it('avoids clusters that have a label', () => {
+  it('avoids clusters that have a label', async () => {
     const candidates = Array.from({ length: 100 }, (_, i) => i).filter((i) => i !== 0 && i !== 61);
-    const [pick] = select('typicality', inputOf(9, { batch: 1, labelled: [0, 61], candidates }));
+    const [pick] = await select('typicality', inputOf(9, { batch: 1, labelled: [0, 61], candidates }));
     expect(pick.index).toBeGreaterThanOrEqual(90);
   });
 });
 
 describe('margin with diversity', () => {
-  it('spreads a batch where margin alone would take near-equal items', () => {
+  it('spreads a batch where margin alone would take near-equal items', async () => {
     // Ten equal most uncertain points in one place, ten nearly as uncertain in another.
     const reduced = matrix(
       20,
@@ -172,13 +170,14 @@ describe('margin with diversity', () => {
       batch: 4,
       seed: 1,
     };
-    const places = (name: StrategyName) => new Set(select(name, input).map(({ index }) => (index < 10 ? 0 : 1))).size;
-    expect(places('margin')).toBe(1);
-    expect(places('margin-diverse')).toBe(2);
+    const places = async (name: StrategyName) =>
+      new Set((await select(name, input)).map(({ index }) => (index < 10 ? 0 : 1))).size;
+    expect(await places('margin')).toBe(1);
+    expect(await places('margin-diverse')).toBe(2);
   });
 
-  it('tells the classes that compete and the labelled item that is nearest', () => {
-    const [pick] = select('margin-diverse', inputOf(2, { labelled: [0], candidates: [1, 2, 3, 4, 5], batch: 1 }));
+  it('tells the classes that compete and the labelled item that is nearest', async () => {
+    const [pick] = await select('margin-diverse', inputOf(2, { labelled: [0], candidates: [1, 2, 3, 4, 5], batch: 1 }));
     expect(pick.why.classes).toHaveLength(2);
     expect(pick.why.probabilities![0]).toBeGreaterThanOrEqual(pick.why.probabilities![1]);
     expect(pick.why.margin).toBeCloseTo(1 - pick.score, 5);
@@ -209,13 +208,13 @@ describe('the automatic policy', () => {
     });
   });
 
-  it('names the strategy it used in every pick', () => {
+  it('names the strategy it used in every pick', async () => {
     const soFar = { counts: [5, 4, 3], correct: 11, tested: 12 };
-    expect(select('default', inputOf(1))[0]).toMatchObject({
+    expect((await select('default', inputOf(1)))[0]).toMatchObject({
       strategy: 'typicality',
       why: { phase: { code: 'no-model' } },
     });
-    expect(select('default', inputOf(1, { soFar }))[0]).toMatchObject({
+    expect((await select('default', inputOf(1, { soFar })))[0]).toMatchObject({
       strategy: 'margin-diverse',
       why: { phase: { code: 'ready' } },
     });
