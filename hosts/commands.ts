@@ -214,7 +214,7 @@ export const commands: Record<string, Command> = {
     options: { alpha: 'A', delta: 'D' },
     run: (context) =>
       withProject(context.positionals[0], context, async (project) => {
-        const found = await project.guarantee(
+        const found = await project.evidence.guarantee(
           number(context, 'alpha', 0.05, isShare),
           number(context, 'delta', 0.1, isShare),
         );

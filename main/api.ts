@@ -9,16 +9,19 @@
  */
 import { eventIterator, oc } from '@orpc/contract';
 import * as v from 'valibot';
+import { choosing } from './api-choosing.ts';
 import { EncoderImport, EncoderOutputs } from './api-encoder.ts';
+import { evidence, ForecastShape, GuaranteeShape } from './api-evidence.ts';
 import { Explanation, ExplanationChoice, type ExplanationPart } from './api-explanation.ts';
+import { Count, Interval, ItemIdShape, ItemView, PartView, Probability, StateShape } from './api-item.ts';
+import { looks } from './api-looks.ts';
+import { tray } from './api-tray.ts';
 import { VersionExport } from './api-version-export.ts';
 import type { Act } from './domain/annotation.ts';
 import { DEVICES } from './domain/device.ts';
 import { ERROR_CODES } from './domain/errors.ts';
-import type { ItemId } from './domain/item.ts';
 import type { Task } from './domain/schema.ts';
 
-const ItemIdShape = v.custom<ItemId>((x) => typeof x === 'string' && x.length > 0 && x.length <= 512);
 const TaskShape = v.picklist(['classify', 'classify-many'] as const satisfies readonly Task[]);
 const ActShape = v.picklist([
   'label',
@@ -28,14 +31,8 @@ const ActShape = v.picklist([
   'comment',
   'retract',
 ] as const satisfies readonly Act[]);
-const StateShape = v.picklist(['open', 'labelled', 'skipped', 'flagged', 'excluded']);
-const Count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const Path = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
 const DeviceShape = v.picklist(DEVICES);
-const Probability = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
-
-/** An accuracy and its exact (Clopper–Pearson) 95 % interval; `accuracy` is null when `n` is 0, and the interval then [0, 1]. */
-export const Interval = v.object({ n: Count, accuracy: v.nullable(Probability), low: Probability, high: Probability });
 
 export const ErrorShapeSchema = v.object({
   code: v.picklist(ERROR_CODES),
@@ -48,35 +45,6 @@ export const SuggestionShape = v.object({
   modelVersion: Count,
   classes: v.array(v.string()),
   probability: Probability,
-});
-
-export const PartView = v.variant('kind', [
-  v.object({
-    kind: v.literal('image'),
-    width: v.number(),
-    height: v.number(),
-    format: v.string(),
-    sizeBytes: v.number(),
-    path: v.string(),
-    /** The original is not where it was at import. */
-    missing: v.boolean(),
-  }),
-  v.object({ kind: v.literal('text'), text: v.string(), path: v.nullable(v.string()) }),
-  v.object({
-    kind: v.literal('numbers'),
-    values: v.record(v.string(), v.nullable(v.union([v.number(), v.string()]))),
-  }),
-]);
-
-export const ItemView = v.object({
-  id: ItemIdShape,
-  name: v.string(),
-  group: v.nullable(v.string()),
-  source: v.string(),
-  state: StateShape,
-  classes: v.nullable(v.array(v.string())),
-  parts: v.array(PartView),
-  comments: v.array(v.object({ text: v.string(), annotator: v.string(), at: v.number() })),
 });
 
 /** Why an item is asked: a code that the desk puts into words, and the numbers that go with it. */
@@ -125,17 +93,6 @@ export const JobView = v.object({
   result: v.nullable(v.record(v.string(), v.any())),
 });
 
-export const GuaranteeShape = v.object({
-  alpha: v.number(),
-  delta: v.number(),
-  /** Null: nothing can be said yet; `needed` says how many more audit items would let it. */
-  threshold: v.nullable(v.number()),
-  settled: Count,
-  bound: v.nullable(v.number()),
-  auditSize: Count,
-  needed: v.nullable(Count),
-});
-
 /** When fine-tuning begins by itself, and what it may do. */
 export const TuningSettingsShape = v.object({
   /** Whether it begins after so many minutes without an act. */
@@ -168,6 +125,10 @@ export const StatusShape = v.object({
   settled: Count,
   uncertain: Count,
   guarantee: v.nullable(GuaranteeShape),
+  forecast: v.nullable(ForecastShape),
+  /** Items in the tray, and labels worth a second look. */
+  trayed: Count,
+  secondLooks: Count,
   /** The strategy that chooses now and why, e.g. {code: 'cold-start', classesMissing: 1}. */
   policy: v.nullable(v.looseObject({ strategy: v.string(), code: v.string() })),
   labelsSinceTraining: Count,
@@ -420,28 +381,10 @@ export const contract = {
     /** Somebody moved or typed in a window: a run that began by itself makes room. Acts say so by themselves. */
     present: oc.output(v.void()),
   },
-  evidence: {
-    /** One point per model version, by labels. */
-    curve: oc.output(
-      v.array(
-        v.object({
-          version: Count,
-          labels: Count,
-          audit: Interval,
-          crossValidated: v.nullable(v.number()),
-          promoted: v.boolean(),
-        }),
-      ),
-    ),
-    guarantee: oc
-      .input(
-        v.object({
-          alpha: v.pipe(v.number(), v.minValue(0.001), v.maxValue(0.5)),
-          delta: v.pipe(v.number(), v.minValue(0.001), v.maxValue(0.5)),
-        }),
-      )
-      .output(GuaranteeShape),
-  },
+  evidence,
+  looks,
+  tray,
+  choosing,
   encoders: {
     /** Tries a file on a tiny batch and describes its outputs; nothing is kept. */
     inspect: oc.input(EncoderImport).output(EncoderOutputs),
@@ -483,5 +426,5 @@ export type ExplanationData = v.InferOutput<typeof ExplanationShape>;
 export type ExplanationPartData = v.InferOutput<typeof ExplanationPart>;
 export type DeviceData = v.InferOutput<typeof DeviceView>;
 export type Change = v.InferOutput<typeof ChangeEvent>;
-export type GuaranteeData = v.InferOutput<typeof GuaranteeShape>;
+export type { ClaimData, GuaranteeData } from './api-evidence.ts';
 export type IntervalData = v.InferOutput<typeof Interval>;

@@ -45,6 +45,7 @@ import { describeEncoder, inspectFile } from './encoder-import.ts';
 import { Explaining } from './explaining.ts';
 import { fitEncoder, openEncoder, type Encoder, type EncoderCard, type EncoderFile } from './inference/index.ts';
 import { intervalOf, Measuring, type Level } from './measuring.ts';
+import { nearestLabelled } from './neighbours.ts';
 import type { Pause } from './pause.ts';
 import { absentFrom, cachedEmbeddings, EMBEDDINGS, keepIn, Space } from './space.ts';
 import {
@@ -68,6 +69,14 @@ import { extendedEncoder } from './tuning/index.ts';
 import { exportVersion } from './version-out.ts';
 
 export type Report = (stage: string, done: number | null, total: number | null) => void;
+
+export interface LearnerParts {
+  reader: ProjectReader;
+  cache: Cache;
+  measuring: Measuring;
+  /** Every item under the encoder of the live version, embedded first where need be. */
+  items(report?: Report, signal?: AbortSignal): Promise<EmbeddedItems>;
+}
 
 /** Items embedded between two reports, and between two writes of the cache. */
 const EMBED_CHUNK = 32;
@@ -96,6 +105,16 @@ export class Learner {
     this.#cache = openCache(join(dir, 'cache.sqlite'));
     this.#measuring = new Measuring(this.#reader, (encoder, seqs) => this.#vectors(encoder, seqs));
     this.#explaining = new Explaining(this.#reader);
+  }
+
+  /** What compute's other modules work with. */
+  get parts(): LearnerParts {
+    return {
+      reader: this.#reader,
+      cache: this.#cache,
+      measuring: this.#measuring,
+      items: (report, signal) => this.#itemsInUse(report ?? (() => undefined), signal),
+    };
   }
 
   async fitEncoder(seed: number, report: Report, signal?: AbortSignal): Promise<EncoderMade> {
@@ -415,19 +434,9 @@ export class Learner {
     };
   }
 
-  /** The labelled items nearest by cosine of their reduced vectors. */
+  /** The labelled items that are most like one. */
   similar(item: ItemId, count: number): { item: ItemId; similarity: number }[] {
-    const items = this.#items(this.#inUse());
-    const { rows, space } = items;
-    const at = rows.id.indexOf(item);
-    if (at < 0 || space.present[at] === 0) return [];
-    const own = row(space.reduced, at);
-    const isNear = (i: number) => i !== at && rows.state[i] === LABELLED && space.present[i] === 1;
-    const near = rowsWhere(items, isNear).map((i) => ({
-      item: rows.id[i],
-      similarity: cosine(own, row(space.reduced, i)),
-    }));
-    return near.sort((a, b) => b.similarity - a.similarity || (a.item < b.item ? -1 : 1)).slice(0, count);
+    return nearestLabelled(this.#items(this.#inUse()), item, count);
   }
 
   async explain(question: ExplanationQuestion, signal?: AbortSignal): Promise<ExplanationData> {
@@ -470,16 +479,4 @@ export class Learner {
     this.#reader.close();
     this.#cache.close();
   }
-}
-
-function cosine(a: Float32Array, b: Float32Array): number {
-  let dot = 0;
-  let aa = 0;
-  let bb = 0;
-  for (let j = 0; j < a.length; j++) {
-    dot += a[j] * b[j];
-    aa += a[j] * a[j];
-    bb += b[j] * b[j];
-  }
-  return aa === 0 || bb === 0 ? 0 : dot / Math.sqrt(aa * bb);
 }

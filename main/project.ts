@@ -14,7 +14,6 @@ import type {
   EncoderOutputsData,
   ExplanationData,
   ExplanationQuestion,
-  GuaranteeData,
   ImportOptionsData,
   IntervalData,
   ItemViewData,
@@ -24,6 +23,7 @@ import type {
   VersionData,
 } from './api.ts';
 import type { VersionExportData } from './api-version-export.ts';
+import { ChoosingDesk } from './choosing-settings.ts';
 import type { SimulationOptions } from './compute-api.ts';
 import { ComputeProcess } from './compute-process.ts';
 import type { ItemState } from './domain/annotation.ts';
@@ -32,7 +32,9 @@ import { Devices } from './devices.ts';
 import { EngineError } from './domain/errors.ts';
 import type { ItemId } from './domain/item.ts';
 import type { Task } from './domain/schema.ts';
+import { EvidenceDesk, type DeskParts } from './evidence-desk.ts';
 import { Jobs, type JobControl, type JobResult } from './jobs.ts';
+import { LooksDesk } from './looks-desk.ts';
 import { Loop, type ChangeKind } from './loop.ts';
 import {
   createProject,
@@ -44,6 +46,7 @@ import {
 } from './store/index.ts';
 import { exportLabels } from './labels-out.ts';
 import { statusOf } from './status.ts';
+import { TrayDesk } from './tray-desk.ts';
 import type { TuningSettings } from './tuning-due.ts';
 import { TuningJobs, type TuneRequest } from './tuning-jobs.ts';
 import { annotationView, encoderViews, itemView, queueEntryView, versionViews } from './views.ts';
@@ -71,6 +74,10 @@ export class Project {
   readonly jobs: Jobs;
   /** What models may run on here, and the choice among it. */
   readonly devices: Devices;
+  readonly evidence: EvidenceDesk;
+  readonly looks: LooksDesk;
+  readonly tray: TrayDesk;
+  readonly choosing: ChoosingDesk;
   readonly #store: ProjectStore;
   readonly #compute: ComputeProcess;
   readonly #reader: ComputeProcess;
@@ -107,6 +114,18 @@ export class Project {
       prepare: (control) => this.#loop.prepare(control),
       encoderChanged: () => this.#loop.encoderChanged(),
     });
+    const parts: DeskParts = {
+      store,
+      compute: this.#compute,
+      changed,
+      ready: () => this.#loop.ready(),
+      versions: () => this.versions(),
+      seed: (name) => this.#loop.seed(name),
+    };
+    this.evidence = new EvidenceDesk(parts);
+    this.looks = new LooksDesk(parts);
+    this.tray = new TrayDesk(parts);
+    this.choosing = new ChoosingDesk(parts);
     this.#resume(options);
   }
 
@@ -172,6 +191,9 @@ export class Project {
     return statusOf(this.#store, {
       auditNow: this.#auditNow(),
       guarantee: this.#loop.evidence?.guarantee ?? null,
+      forecast: this.evidence.report()?.forecast ?? null,
+      trayed: this.tray.list(0).total,
+      secondLooks: this.looks.list(0).total,
       policy: this.#loop.policy,
       canRedo: this.#canRedo,
       device: this.devices.inUse,
@@ -375,25 +397,6 @@ export class Project {
     return new Map(this.#loop.evidence?.versions.map(({ version, auditNow }) => [version, auditNow]));
   }
 
-  /** One point per version, oldest first. */
-  curve(): {
-    version: number;
-    labels: number;
-    audit: IntervalData;
-    crossValidated: number | null;
-    promoted: boolean;
-  }[] {
-    return this.versions()
-      .reverse()
-      .map(({ version, labels, auditNow, crossValidated, state }) => ({
-        version,
-        labels,
-        audit: auditNow,
-        crossValidated,
-        promoted: state !== 'held',
-      }));
-  }
-
   /** Errors: `version-unknown`. */
   promote(version: number, who: string): number {
     const { version: live } = this.#store.versions.promote(version, { who, reason: { code: 'by-hand' } });
@@ -442,17 +445,6 @@ export class Project {
   /** Measures every version on today's audit set. */
   async refreshEvidence(): Promise<void> {
     await this.#loop.refreshEvidence();
-  }
-
-  async guarantee(alpha: number, delta: number): Promise<GuaranteeData> {
-    if (this.#store.versions.live() === null) {
-      throw new EngineError('version-unknown', 'There is no model version yet.', 'Label some items and train first.');
-    }
-    await this.#loop.ready();
-    const { guarantee } = await this.#compute.call((compute, call) => compute.evidence({ alpha, delta }, call));
-    if (!guarantee)
-      throw new EngineError('version-unknown', 'There is no model version yet.', 'Label some items and train first.');
-    return guarantee;
   }
 
   /** Writes the labels to a file, which appears whole or not at all; returns how many. Errors: `usage` for an unknown format, `disk-full`, `io-failed`. */

@@ -10,7 +10,10 @@ import { canTune, labelsUntilTuning, tuningSettings } from './tuning-due.ts';
 import { encoderViews, NOTHING_MEASURED } from './views.ts';
 
 /** What is not on record. */
-export interface Now extends Pick<Status, 'policy' | 'canRedo' | 'device' | 'deviceChoice' | 'deviceSpeed' | 'jobs'> {
+export interface Now extends Pick<
+  Status,
+  'policy' | 'canRedo' | 'device' | 'deviceChoice' | 'deviceSpeed' | 'forecast' | 'trayed' | 'secondLooks' | 'jobs'
+> {
   /** Versions by number on today's audit set. */
   auditNow: ReadonlyMap<number, IntervalData>;
   guarantee: GuaranteeData | null;
@@ -50,6 +53,9 @@ export function statusOf(store: ProjectStore, now: Now): Status {
     settled,
     uncertain: Math.max(0, open - settled),
     guarantee: now.guarantee,
+    forecast: now.forecast,
+    trayed: now.trayed,
+    secondLooks: now.secondLooks,
     policy: now.policy,
     labelsSinceTraining: labelsSinceTraining(store),
     trainAfter: trainAfter(store),

@@ -10,8 +10,7 @@ import { APPLICATION_ID, type Db } from './connection.ts';
 /** One step: the statements that lead from the version before to this one. */
 export type Migration = string;
 
-/** Tables whose rows are never changed nor removed: triggers refuse it and `verify` looks for the triggers. */
-export const APPEND_ONLY = [
+const SEALED_FIRST = [
   'annotations',
   'schema_versions',
   'encoders',
@@ -20,12 +19,19 @@ export const APPEND_ONLY = [
   'versions',
   'promotions',
 ] as const;
+const SEALED_SECOND = ['reports', 'claims', 'claim_withdrawals', 'audit_draws'] as const;
 
-const sealed = APPEND_ONLY.map(
-  (table) => `
+/** Tables whose rows are never changed nor removed: triggers refuse it and `verify` looks for the triggers. */
+export const APPEND_ONLY = [...SEALED_FIRST, ...SEALED_SECOND] as const;
+
+const sealed = (tables: readonly string[]) =>
+  tables
+    .map(
+      (table) => `
   CREATE TRIGGER ${table}_no_update BEFORE UPDATE ON ${table} BEGIN SELECT RAISE(ABORT, '${table} is append-only'); END;
   CREATE TRIGGER ${table}_no_delete BEFORE DELETE ON ${table} BEGIN SELECT RAISE(ABORT, '${table} is append-only'); END;`,
-).join('');
+    )
+    .join('');
 
 const FIRST = `
   CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL CHECK (json_valid(value))) STRICT, WITHOUT ROWID;
@@ -142,10 +148,47 @@ const FIRST = `
     source TEXT NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL, hint TEXT NOT NULL
   ) STRICT;
   CREATE INDEX import_problems_job ON import_problems (job, problem);
-  ${sealed}
+  ${sealed(SEALED_FIRST)}
 `;
 
-export const MIGRATIONS: readonly Migration[] = [FIRST];
+/** Evidence: attributes of items, second readings, reports, claims and what was drawn to check them, the tray. */
+const SECOND = `
+  ALTER TABLE annotations ADD COLUMN repeats INTEGER REFERENCES annotations (sequence);
+  CREATE INDEX annotations_repeats ON annotations (repeats) WHERE repeats IS NOT NULL;
+
+  CREATE TABLE attributes (
+    name TEXT NOT NULL, item INTEGER NOT NULL REFERENCES items (seq), value TEXT NOT NULL, PRIMARY KEY (name, item)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE reports (
+    report INTEGER PRIMARY KEY, kind TEXT NOT NULL, version INTEGER REFERENCES versions (version),
+    sequence INTEGER NOT NULL, seed INTEGER NOT NULL, body TEXT NOT NULL CHECK (json_valid(body)), at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX reports_kind ON reports (kind, report);
+
+  CREATE TABLE claims (
+    look INTEGER PRIMARY KEY, version INTEGER NOT NULL REFERENCES versions (version), sequence INTEGER NOT NULL, seed INTEGER NOT NULL,
+    alpha REAL NOT NULL, delta REAL NOT NULL, spent REAL NOT NULL, audit_size INTEGER NOT NULL, threshold REAL,
+    settled TEXT, body TEXT NOT NULL CHECK (json_valid(body)), at INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE claim_withdrawals (
+    look INTEGER PRIMARY KEY REFERENCES claims (look), reason TEXT NOT NULL CHECK (json_valid(reason)), at INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE audit_draws (
+    item INTEGER PRIMARY KEY REFERENCES items (seq), look INTEGER NOT NULL REFERENCES claims (look),
+    probability REAL NOT NULL CHECK (probability > 0 AND probability <= 1), seed INTEGER NOT NULL, at INTEGER NOT NULL
+  ) STRICT;
+
+  CREATE TABLE tray (
+    item INTEGER PRIMARY KEY REFERENCES items (seq), reason TEXT NOT NULL, score REAL NOT NULL,
+    usual_low REAL NOT NULL, usual_high REAL NOT NULL, encoder TEXT NOT NULL, at INTEGER NOT NULL,
+    released_at INTEGER, released_by TEXT
+  ) STRICT;
+  CREATE INDEX tray_in ON tray (item) WHERE released_at IS NULL;
+  ${sealed(SEALED_SECOND)}
+`;
+
+export const MIGRATIONS: readonly Migration[] = [FIRST, SECOND];
 
 /** What an SQLite file says it is, before anything in it is trusted. */
 export type FileKind = 'empty' | 'project' | 'foreign';

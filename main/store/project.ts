@@ -24,6 +24,7 @@ import { createJobReader, createJobWriter, type JobReader, type JobWriter } from
 import { takeLock, type ProjectLock } from './lock.ts';
 import { fileKind, migrate, refuseNewer } from './migrations.ts';
 import { createQueueReader, createQueueWriter, type QueueReader, type QueueWriter } from './queue.ts';
+import { createReportReader, createReportWriter, type ReportReader, type ReportWriter } from './reports.ts';
 import {
   createSchemaReader,
   createSchemaWriter,
@@ -60,6 +61,7 @@ export interface ProjectReader {
   readonly annotations: AnnotationReader;
   readonly queue: QueueReader;
   readonly versions: VersionReader;
+  readonly reports: ReportReader;
   readonly jobs: JobReader;
   readonly blobs: Blobs;
   /** Kept counters; nothing is counted. */
@@ -79,6 +81,7 @@ export interface ProjectStore extends Omit<ProjectReader, 'items'> {
   readonly annotations: AnnotationWriter;
   readonly queue: QueueWriter;
   readonly versions: VersionWriter;
+  readonly reports: ReportWriter;
   readonly jobs: JobWriter;
   /** The copy of the project file made before an older format was brought up, or null. */
   readonly migrationBackup: string | null;
@@ -182,6 +185,7 @@ function composeReader(dir: string, db: Db): ProjectReader {
     annotations: guard.wrap(createAnnotationReader(db)),
     queue: guard.wrap(createQueueReader(db)),
     versions: guard.wrap(createVersionReader(db)),
+    reports: guard.wrap(createReportReader(db)),
     jobs: guard.wrap(createJobReader(db)),
     blobs,
     ...guard.wrap({ counts: createCountReader(db) }),
@@ -225,6 +229,7 @@ function composeStore(
     annotations: guard.wrap(annotations.writer),
     queue: guard.wrap(createQueueWriter(db)),
     versions: guard.wrap(createVersionWriter(db, clock)),
+    reports: guard.wrap(createReportWriter(db, clock)),
     jobs: guard.wrap(createJobWriter(db, clock)),
     blobs,
     migrationBackup,

@@ -127,7 +127,7 @@ describe('appending', () => {
       `UPDATE annotations SET annotator = 'lee'`,
       'DELETE FROM annotations WHERE sequence = 2',
       'INSERT OR REPLACE INTO annotations SELECT * FROM annotations WHERE sequence = 1',
-      `INSERT INTO annotations SELECT 9, item, act, classes, text, retracts, annotator, at, duration_ms, suggestion, suggestion_visible, schema_version, previous_hash, hash FROM annotations WHERE sequence = 1`,
+      `INSERT INTO annotations SELECT 9, item, act, classes, text, retracts, annotator, at, duration_ms, suggestion, suggestion_visible, schema_version, previous_hash, hash, repeats FROM annotations WHERE sequence = 1`,
       'UPDATE schema_versions SET version = 2',
       'DELETE FROM versions',
       'DELETE FROM promotions',

@@ -1,0 +1,30 @@
+/**
+ * The part of the contract about items that are not asked for now because something about
+ * them is unusual. Nothing is decided for anybody: they can be let back in, labelled or
+ * excluded like any other.
+ */
+import { oc } from '@orpc/contract';
+import * as v from 'valibot';
+import { Count, ItemIdShape, ItemView } from './api-item.ts';
+
+export const TrayEntry = v.object({
+  view: ItemView,
+  /** far: unlike everything else; blank; blurred; modality: another kind of picture or writing than the rest. */
+  reason: v.picklist(['far', 'blank', 'blurred', 'modality']),
+  /** What was measured, and the usual range in this pool (its 1st and 99th percentile). */
+  score: v.number(),
+  usual: v.object({ low: v.number(), high: v.number() }),
+});
+
+export const tray = {
+  /** The most unusual first. */
+  list: oc
+    .input(v.object({ limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(500)), 100) }))
+    .output(v.object({ total: Count, entries: v.array(TrayEntry) })),
+  /** Lets items back in for good. */
+  release: oc
+    .input(v.object({ items: v.array(ItemIdShape), annotator: v.string() }))
+    .output(v.object({ total: Count })),
+};
+
+export type TrayEntryData = v.InferOutput<typeof TrayEntry>;
