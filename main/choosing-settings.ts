@@ -7,6 +7,7 @@ import { EngineError } from './domain/errors.ts';
 import type { ItemId } from './domain/item.ts';
 import type { DeskParts } from './evidence-desk.ts';
 import type { SettingsReader } from './store/index.ts';
+import { itemView } from './views.ts';
 
 const DEFAULTS: ChoosingSettingsData = {
   strategy: 'default',
@@ -43,25 +44,48 @@ export class ChoosingDesk {
     return Object.entries(STRATEGIES).map(([name, { cites }]) => ({ name, cites }));
   }
 
+  /** Why an item of the queue is asked. Errors: `item-unknown` where it is not in the queue, `item-blind`. */
   async why(item: ItemId): Promise<WhyDetailsData> {
-    const entry = this.#parts.store.queue.entryOf(item);
-    if (!entry)
+    const { store, compute } = this.#parts;
+    const entry = store.queue.entryOf(item);
+    const record = store.items.get(item);
+    if (!entry || !record)
       throw new EngineError('item-unknown', 'This item is not in the queue.', 'Ask about an item of the queue.', {
         item,
       });
+    if (record.role === 'audit' && record.state !== 'labelled')
+      throw new EngineError(
+        'item-blind',
+        'This item measures the model: why it is asked, and what is like it, is told after it is labelled.',
+        'Label it first.',
+        { item },
+      );
     const { strategy, modelVersion, seed, score } = entry;
+    const question = { item, strategy, modelVersion, score };
+    const found = await compute.call((client, call) => client.why(question, call));
     return {
       item,
       strategy,
       modelVersion,
       seed,
       score,
-      distribution: { edges: [], counts: [] },
-      shareAbove: null,
-      contenders: [],
-      nearest: [],
+      distribution: found.distribution,
+      shareAbove: found.shareAbove,
+      contenders: contenders((entry.why as { distribution: number[] | null }).distribution, store),
+      nearest: found.nearest.map((near) => ({
+        similarity: near.similarity,
+        view: itemView(store.items.get(near.item)!, store.annotations.ofItem(near.item)),
+      })),
       expectedSeconds: null,
       fused: null,
     };
   }
+}
+
+/** Every class with its probability, the likeliest first. */
+function contenders(probabilities: readonly number[] | null, { schema }: DeskParts['store']) {
+  const { classes } = schema.current();
+  return (probabilities ?? [])
+    .map((probability, j) => ({ class: classes[j], probability }))
+    .sort((a, b) => b.probability - a.probability);
 }

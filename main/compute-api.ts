@@ -166,6 +166,21 @@ export function runFile(dir: string, run: string): string {
   return join(dir, 'runs', `${run}.checkpoint`);
 }
 
+/** One entry of the queue, as it was chosen. */
+export interface WhyQuestion {
+  item: ItemId;
+  strategy: string;
+  modelVersion: number | null;
+  score: number;
+}
+
+export interface WhyFound {
+  /** Scores of the open pool: see the contract's `WhyDetails`. */
+  distribution: { edges: number[]; counts: number[] };
+  shareAbove: number | null;
+  nearest: { item: ItemId; similarity: number }[];
+}
+
 /** The level at which items count as settled unless another is asked for. */
 export const SETTLED = { alpha: 0.05, delta: 0.1 };
 
@@ -222,6 +237,7 @@ export const computeContract = {
     .input(type<{ items: ItemId[] | null }>())
     .output(type<{ modelVersion: number; classes: string[]; items: { item: ItemId; probabilities: number[] }[] }>()),
   similar: oc.input(type<{ item: ItemId; count: number }>()).output(type<{ item: ItemId; similarity: number }[]>()),
+  why: oc.input(type<WhyQuestion>()).output(type<WhyFound>()),
   explain: oc.input(type<ExplanationQuestion>()).output(type<ExplanationData>()),
   /** Writes the file as well. */
   exportVersion: oc.input(type<VersionExportData>()).output(working<{ kind: 'exported'; exported: VersionExported }>()),

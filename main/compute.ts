@@ -72,6 +72,9 @@ const router = os.router({
   evidence: os.evidence.handler(async ({ input }) => (await learner()).evidence(input)),
   predict: os.predict.handler(async ({ input }) => (await learner()).predict(input.items)),
   similar: os.similar.handler(async ({ input }) => (await learner()).similar(input.item, input.count)),
+  why: os.why.handler(async ({ input, signal }) =>
+    (await import('./why.ts')).whyAsked((await learner()).parts, input, signal),
+  ),
   explain: os.explain.handler(async ({ input, signal }) => (await learner()).explain(input, signal)),
   exportVersion: os.exportVersion.handler(({ input, signal }) =>
     reporting(async (report) => (await learner()).exportVersion(input, report, signal)),
