@@ -3,4 +3,19 @@
  * drawn at random. Pure functions over arrays; no files, no models, no clock.
  */
 export { binomialAtMost, clopperPearson, upperBound, type Interval } from './binomial.ts';
-export { findGuarantee, smallestAudit, type Guarantee, type GuaranteeInput } from './guarantee.ts';
+export { nextLookAt, planLooks, spentAt } from './claims.ts';
+export { embeddingShift, predictionShift, type EmbeddingShift, type PredictionShift } from './drift.ts';
+export { accuracyAt, fitCurve, labelsAt, type CurveMeasurement } from './forecast.ts';
+export {
+  findGuarantee,
+  guaranteesAt,
+  guaranteesByClass,
+  PREVIEWED_ALPHAS,
+  smallestAudit,
+  type Guarantee,
+  type GuaranteeInput,
+  type GuaranteeSample,
+  type Level,
+} from './guarantee.ts';
+export { measureSaving, type Saving, type SavingInput } from './saving.ts';
+export { groupColumn, supportedGaps, type Gap, type GroupedColumn } from './subgroups.ts';
