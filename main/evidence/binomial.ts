@@ -66,8 +66,8 @@ export function hypergeometricAtMost(k: number, total: number, marked: number, d
   const choose = (n: number, r: number) => logGamma(n + 1) - logGamma(r + 1) - logGamma(n - r + 1);
   let term = Math.exp(choose(marked, k) + choose(total - marked, draws - k) - choose(total, draws));
   let sum = term;
-  // Downwards from k each term is the one above times a ratio of counts.
-  for (let i = k; i > lowest && term > 0; i--) {
+  // Downwards from k each term is the one above times a ratio of counts; below the mode they only fall.
+  for (let i = k; i > lowest && term > sum * 1e-17; i--) {
     term *= (i * (total - marked - draws + i)) / ((marked - i + 1) * (draws - i + 1));
     sum += term;
   }

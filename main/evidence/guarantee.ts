@@ -11,16 +11,22 @@
 import { EngineError, assert } from '../domain/errors.ts';
 import { binomialAtMost, hypergeometricAtMost, upperBound } from './binomial.ts';
 
-export interface GuaranteeInput {
+/** What was seen: suggestions on the audit set, where the truth is known, and in the pool. */
+export interface GuaranteeSample {
   /** The top probability of each audit item under the model in question. */
   auditConfidence: ArrayLike<number>;
   /** Whether the model's suggestion for it is the expert's label. */
   auditCorrect: ArrayLike<boolean | number>;
   /** The top probability of each pool item. */
   poolConfidence: ArrayLike<number>;
+}
+
+export interface Level {
   alpha: number;
   delta: number;
 }
+
+export interface GuaranteeInput extends GuaranteeSample, Level {}
 
 export interface Guarantee {
   alpha: number;
@@ -54,7 +60,64 @@ export function riskPValue(errors: number, tested: number, poolItems: number, al
 
 /** Finds the settled set. An empty audit set gives no threshold; cost O((audit + pool) log). Errors: `input-invalid` for levels outside (0, 1). */
 export function findGuarantee(input: GuaranteeInput): Guarantee {
-  const { alpha, delta } = input;
+  return guaranteeOn(rungsOf(input), input);
+}
+
+/** The guarantee at many α and one δ, from one sort. A preview: whoever chooses among them by what they settle chooses with the audit set open. Errors: `input-invalid`. */
+export function guaranteesAt(sample: GuaranteeSample, alphas: readonly number[], delta: number): Guarantee[] {
+  const ladder = rungsOf(sample);
+  return alphas.map((alpha) => guaranteeOn(ladder, { alpha, delta }));
+}
+
+/** The guarantee for the items of each suggested class alone: `each` holds for one class at a time with probability 1 − δ, `together` for all classes at once (δ divided by their number, Bonferroni). Per label where items have several. */
+export function guaranteesByClass(
+  samples: readonly GuaranteeSample[],
+  { alpha, delta }: Level,
+): { each: Guarantee[]; together: Guarantee[] } {
+  const ladders = samples.map(rungsOf);
+  const at = (level: number) => ladders.map((ladder) => guaranteeOn(ladder, { alpha, delta: level }));
+  return { each: at(delta), together: at(delta / samples.length) };
+}
+
+/** The α that are previewed: 25 from 0.005 to 0.3, evenly spaced as ratios. */
+export const PREVIEWED_ALPHAS: readonly number[] = Array.from({ length: 25 }, (_, i) =>
+  Number((0.005 * 60 ** (i / 24)).toPrecision(3)),
+);
+
+interface Ladder {
+  auditSize: number;
+  rungs: Rung[];
+}
+
+/** One threshold: the pool items at or above it, the audit items, and how many of these were wrong. */
+interface Rung {
+  threshold: number;
+  settled: number;
+  tested: number;
+  errors: number;
+}
+
+function rungsOf({ auditConfidence, auditCorrect, poolConfidence }: GuaranteeSample): Ladder {
+  const n = auditConfidence.length;
+  assert(auditCorrect.length === n, `${n} audit answers`, auditCorrect.length);
+  const audit = Array.from({ length: n }, (_, i) => i).sort((a, b) => auditConfidence[b] - auditConfidence[a]);
+  const pool = Float64Array.from(poolConfidence).sort().reverse();
+  const rungs: Rung[] = [];
+  let settled = 0;
+  let tested = 0;
+  let errors = 0;
+  for (const threshold of thresholds(auditConfidence, pool)) {
+    while (settled < pool.length && pool[settled] >= threshold) settled++;
+    while (tested < n && auditConfidence[audit[tested]] >= threshold) {
+      if (!auditCorrect[audit[tested]]) errors++;
+      tested++;
+    }
+    rungs.push({ threshold, settled, tested, errors });
+  }
+  return { auditSize: n, rungs };
+}
+
+function guaranteeOn({ auditSize, rungs }: Ladder, { alpha, delta }: Level): Guarantee {
   if (!(alpha > 0 && alpha < 1 && delta > 0 && delta < 1)) {
     throw new EngineError(
       'input-invalid',
@@ -63,118 +126,73 @@ export function findGuarantee(input: GuaranteeInput): Guarantee {
       { alpha, delta },
     );
   }
-  const n = input.auditConfidence.length;
-  assert(input.auditCorrect.length === n, `${n} audit answers`, input.auditCorrect.length);
-  const audit = Array.from({ length: n }, (_, i) => i).sort(
-    (a, b) => input.auditConfidence[b] - input.auditConfidence[a],
-  );
-  const pool = Float64Array.from(input.poolConfidence).sort().reverse();
-  const smallest = smallestAudit(alpha, delta);
-
-  const steps = thresholds(
-    audit.map((i) => input.auditConfidence[i]),
-    pool,
-  );
-  const tests: Test[] = [];
-  let settled = 0;
-  let tested = 0;
-  let errors = 0;
-  for (const threshold of steps) {
-    while (settled < pool.length && pool[settled] >= threshold) settled++;
-    while (tested < n && input.auditConfidence[audit[tested]] >= threshold) {
-      if (!input.auditCorrect[audit[tested]]) errors++;
-      tested++;
-    }
-    tests.push({ threshold, settled, tested, errors });
-  }
-
-  let last: Test | null = null;
-  const starts = startsOf(tests.length, n, alpha, delta);
+  let last: Rung | null = null;
+  const starts = startsOf(rungs.length, auditSize, alpha, delta);
   for (const start of starts) {
-    for (let k = start; k < tests.length; k++) {
-      const test = tests[k];
-      if (riskPValue(test.errors, test.tested, test.settled, alpha) > delta / starts.length) break;
-      if (last === null || test.threshold < last.threshold) last = test;
+    for (const rung of rungs.slice(start)) {
+      if (riskPValue(rung.errors, rung.tested, rung.settled, alpha) > delta / starts.length) break;
+      if (last === null || rung.threshold < last.threshold) last = rung;
     }
   }
   if (last === null || last.settled === 0) {
     const none = { threshold: null, settled: 0, bound: 1, auditSettled: 0, auditErrors: 0 };
-    return { alpha, delta, ...none, auditSize: n, needed: missing(tests, n, smallest, alpha, delta) };
+    return { alpha, delta, ...none, auditSize, needed: missing(rungs, auditSize, { alpha, delta }) };
   }
-  const bound = upperBound(last.errors, last.tested, delta);
   return {
     alpha,
     delta,
     threshold: last.threshold,
     settled: last.settled,
-    bound,
-    auditSize: n,
+    bound: upperBound(last.errors, last.tested, delta),
+    auditSize,
     auditSettled: last.tested,
     auditErrors: last.errors,
     needed: 0,
   };
 }
 
-interface Test {
-  threshold: number;
-  settled: number;
-  tested: number;
-  errors: number;
-}
-
 /** Descending thresholds at about two hundred quantiles of the joined confidences. */
-function thresholds(audit: number[], pool: Float64Array): number[] {
-  const all = Float64Array.from([...audit, ...pool])
-    .sort()
-    .reverse();
-  if (all.length === 0 || audit.length === 0) return [];
-  const found: number[] = [];
-  for (let step = 1; step <= STEPS; step++) found.push(all[Math.ceil((step * all.length) / STEPS) - 1]);
-  return found;
+function thresholds(audit: ArrayLike<number>, pool: Float64Array): number[] {
+  if (audit.length === 0) return [];
+  const all = new Float64Array(audit.length + pool.length);
+  all.set(Float64Array.from(audit));
+  all.set(pool, audit.length);
+  all.sort().reverse();
+  return Array.from({ length: STEPS }, (_, step) => all[Math.ceil(((step + 1) * all.length) / STEPS) - 1]);
 }
 
 const STEPS = 200;
 
-/** Where the sequences begin; depends on sizes and levels alone. The first lies where enough audit items to pass are expected (the mean plus two deviations), since a test that cannot pass ends its sequence. A large audit set affords a second, at half of `delta` each as LTT allows, where a few errors among the surest items are forgiven. */
+/** With about so many audit items tested, `smallestAudit` of them are expected in spite of chance (the mean plus two deviations). */
+export function usualAudit(alpha: number, delta: number): number {
+  const smallest = smallestAudit(alpha, delta);
+  return smallest + 2 * Math.sqrt(smallest);
+}
+
+/** Where the sequences begin; depends on sizes and levels alone. The first lies where enough audit items to pass are expected, since a test that cannot pass ends its sequence. A large audit set affords a second, at half of `delta` each as LTT allows, where a few errors among the surest items are forgiven. */
 function startsOf(steps: number, n: number, alpha: number, delta: number): number[] {
   if (steps === 0) return [];
-  const enough = (level: number) => {
-    const smallest = smallestAudit(alpha, level);
-    return smallest + 2 * Math.sqrt(smallest);
-  };
-  const later = Math.max(n / 4, 2 * enough(delta / 2));
-  const wanted = later <= n / 2 ? [enough(delta / 2), later] : [enough(delta)];
+  const later = Math.max(n / 4, 2 * usualAudit(alpha, delta / 2));
+  const wanted = later <= n / 2 ? [usualAudit(alpha, delta / 2), later] : [usualAudit(alpha, delta)];
   return wanted.map((items) => Math.min(steps, Math.ceil((items / n) * steps)) - 1);
 }
 
-/** A forecast, not a promise: at each threshold, the audit size at which today's error share would pass. */
-function missing(
-  tests: { settled: number; tested: number; errors: number }[],
-  n: number,
-  smallest: number,
-  alpha: number,
-  delta: number,
-): number | null {
+/** A forecast, not a promise: the audit size at which a sequence could begin with a test that passes, at today's error shares. */
+function missing(rungs: readonly Rung[], n: number, { alpha, delta }: Level): number | null {
+  const smallest = smallestAudit(alpha, delta);
   if (n < smallest) return smallest - n;
-  let best: number | null = null;
-  for (const { tested, errors, settled } of tests) {
-    if (tested === 0 || errors / tested >= alpha) continue;
-    let low = Math.max(tested, smallest);
-    let high = low;
-    const passes = (m: number) => riskPValue(Math.ceil((errors / tested) * m), m, settled, alpha) <= delta;
-    while (!passes(high)) {
-      low = high;
-      high *= 2;
-      if (high > 1_000_000) break;
-    }
-    if (high > 1_000_000) continue;
-    while (high - low > 1) {
-      const middle = Math.floor((low + high) / 2);
-      if (passes(middle)) high = middle;
-      else low = middle;
-    }
-    const needed = Math.max(1, Math.ceil((high / tested) * n) - n);
-    if (best === null || needed < best) best = needed;
+  for (let size = n + 1; size <= MOST_AUDIT; size += Math.ceil(size / 50)) {
+    const starts = startsOf(rungs.length, size, alpha, delta);
+    const passes = (start: number) => {
+      const { tested, errors, settled } = rungs[start];
+      if (settled === 0 || tested === 0) return false;
+      const grown = Math.floor((tested * size) / n);
+      return riskPValue(Math.ceil((errors / tested) * grown), grown, settled, alpha) <= delta / starts.length;
+    };
+    if (starts.some(passes)) return size - n;
   }
-  return best;
+  return null;
 }
+
+/** Nobody labels more to be sure. */
+const MOST_AUDIT = 100_000;

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { findGuarantee, smallestAudit } from '../../main/evidence/index.ts';
+import {
+  findGuarantee,
+  guaranteesAt,
+  guaranteesByClass,
+  PREVIEWED_ALPHAS,
+  smallestAudit,
+} from '../../main/evidence/index.ts';
 import { riskPValue } from '../../main/evidence/guarantee.ts';
 import { createRng } from '../../main/domain/rng.ts';
 
@@ -86,6 +92,42 @@ describe('the guarantee', () => {
     }
     expect(violations / trials).toBeLessThan(0.1);
     expect(settled).toBeGreaterThan(0.3);
+  });
+
+  it('is the same from one sort for many levels, and settles no less at a higher one', () => {
+    const rng = createRng(3);
+    const auditConfidence = range(300, () => rng.next());
+    const sample = {
+      auditConfidence,
+      auditCorrect: auditConfidence.map((c) => rng.next() < 0.7 + 0.3 * c),
+      poolConfidence: range(2000, () => rng.next()),
+    };
+    const found = guaranteesAt(sample, PREVIEWED_ALPHAS, 0.1);
+    expect(found).toHaveLength(25);
+    expect([found[0].alpha, found[24].alpha]).toEqual([0.005, 0.3]);
+    expect(found).toEqual(PREVIEWED_ALPHAS.map((alpha) => findGuarantee({ ...sample, alpha, delta: 0.1 })));
+    expect(found.map(({ settled }) => settled)).toEqual(found.map(({ settled }) => settled).sort((a, b) => a - b));
+    expect(found[24].settled).toBe(2000);
+  });
+
+  it('of each class needs audit items of that class, and more for all classes at once', () => {
+    const sample = (n: number) => ({
+      auditConfidence: range(n, () => 0.9),
+      auditCorrect: range(n, () => 1),
+      poolConfidence: range(500, () => 0.9),
+    });
+    const { each, together } = guaranteesByClass([sample(60), sample(50), sample(20)], { alpha: 0.05, delta: 0.1 });
+    // 0.95^45 ≤ 0.1; for three classes at once 0.95^67 ≤ 0.1 / 3 < 0.95^66.
+    expect(each.map(({ settled, needed }) => [settled, needed])).toEqual([
+      [500, 0],
+      [500, 0],
+      [0, 25],
+    ]);
+    expect(together.map(({ settled, needed }) => [settled, needed])).toEqual([
+      [0, 7],
+      [0, 17],
+      [0, 47],
+    ]);
   });
 
   it('promises nothing of a model that guesses', () => {
