@@ -4,6 +4,7 @@
  * no clock.
  */
 export { kMeans, squaredDistance, type Clusters } from './k-means.ts';
+export { drawAudit, type AuditDraw } from './audit-draw.ts';
 export { choosePhase, type LabelsSoFar, type Phase } from './policy.ts';
 export { competing, uncertainty, type Uncertainty } from './scores.ts';
 export {

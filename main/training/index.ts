@@ -10,14 +10,8 @@ export { fitHead, predictPool, type CrossValidation, type Head, type HeadFit, ty
 export { composeModelVersion, readHead, sha256, type VersionCard, type VersionParts } from './model-version.ts';
 export { poolPrior, type PoolPrior } from './prior.ts';
 export { decidePromotion, type Decision } from './promotion.ts';
-export {
-  simulate,
-  type Curve,
-  type CurvePoint,
-  type SimulatedGuarantee,
-  type Simulation,
-  type SimulationInput,
-} from './simulate.ts';
+export { simulate, type Curve, type CurvePoint, type Simulation, type SimulationInput } from './simulate.ts';
+export type { SimulatedGuarantee } from './simulated-guarantee.ts';
 export {
   canonicalJson,
   freezeSnapshot,

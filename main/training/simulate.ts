@@ -7,13 +7,13 @@
 import { select, type StrategyName } from '../acquisition/index.ts';
 import { EngineError, assert } from '../domain/errors.ts';
 import { matrix, takeRows, type Matrix } from '../domain/matrix.ts';
-import { createRng, type Rng } from '../domain/rng.ts';
+import { createRng } from '../domain/rng.ts';
 import type { Task } from '../domain/schema.ts';
-import { findGuarantee } from '../evidence/index.ts';
 import { evaluate, suggestions } from './evaluation.ts';
 import { components, divide } from './folds.ts';
 import { fitHead, predictPool, type HeadFit } from './head.ts';
 import { poolPrior, type PoolPrior } from './prior.ts';
+import { drawSides, GuaranteeTrials, type Round, type SimulatedGuarantee } from './simulated-guarantee.ts';
 
 export interface SimulationInput {
   /** What the head learns from, `[n, d]`. */
@@ -35,7 +35,7 @@ export interface SimulationInput {
   /** One curve per strategy and seed. */
   seeds: readonly number[];
   testFraction: number;
-  /** Also try the guarantee: each final model, `trials` times, with a random half of the test items as audit set, on the other half and everything that was left unlabelled. */
+  /** Also try the guarantee, `trials` times in all: audit samples are drawn from the test items, and what is left unlabelled may be settled. Test items are then drawn by chance alone, as the app draws its audit set. */
   guarantee?: { alpha: number; delta: number; trials: number };
   signal?: AbortSignal;
   onProgress?: (progress: { done: number; total: number; strategy: StrategyName; seed: number }) => void;
@@ -54,16 +54,6 @@ export interface Curve {
   points: CurvePoint[];
 }
 
-export interface SimulatedGuarantee {
-  alpha: number;
-  delta: number;
-  trials: number;
-  /** Share of trials in which more than `alpha` of the settled items were wrong; should be at most `delta`. */
-  violationRate: number;
-  /** Mean share of items settled. */
-  settledFraction: number;
-}
-
 export interface Simulation {
   curves: Curve[];
   guarantee?: SimulatedGuarantee;
@@ -78,34 +68,27 @@ export async function simulate(input: SimulationInput): Promise<Simulation> {
   const curves: Curve[] = [];
   const rounds = 1 + Math.max(0, Math.ceil((input.budget - input.start) / input.batch));
   const total = input.strategies.length * input.seeds.length * rounds;
-  const tally = { trials: 0, violations: 0, settled: 0 };
+  const splits = input.strategies.length * input.seeds.length;
+  const trials = input.guarantee && new GuaranteeTrials({ ...input.guarantee, splits, budget: input.budget });
   let done = 0;
   for (const seed of input.seeds) {
-    const { pool, test } = split(world, input, seed);
+    const component = components(world.labels.length, world.groups, world.duplicates);
+    const { pool, test } = split(world, component, input, seed);
     if (pool.length < 2 || test.length < 1) throw oracleMissing(usable.length);
     for (const strategy of input.strategies) {
       const points: CurvePoint[] = [];
-      const final = await replay(world, input, strategy, seed, pool, test, (point) => {
+      const rounds: Round[] = [];
+      await replay(world, input, strategy, seed, pool, test, (point, { known, open }) => {
         points.push(point);
+        if (trials) rounds.push({ labels: point.labels, open, ...suggestions(known, world.labels, input.task) });
         done++;
         input.onProgress?.({ done, total, strategy, seed });
       });
       curves.push({ strategy, seed, points });
-      if (input.guarantee)
-        tryGuarantee(world, input, final, test, createRng(seed).derive(`guarantee ${strategy}`), tally);
+      trials?.try({ rounds, frame: test, component }, createRng(seed).derive(`guarantee ${strategy}`));
     }
   }
-  if (!input.guarantee) return { curves };
-  const { alpha, delta } = input.guarantee;
-  const trials = tally.trials;
-  const guarantee = {
-    alpha,
-    delta,
-    trials,
-    violationRate: tally.violations / trials,
-    settledFraction: tally.settled / trials,
-  };
-  return { curves, guarantee };
+  return trials ? { curves, guarantee: trials.result() } : { curves };
 }
 
 function oracleMissing(labelled: number): EngineError {
@@ -139,17 +122,17 @@ function restrict(input: SimulationInput, usable: number[]): Omit<World, 'prior'
   };
 }
 
-function split(world: World, input: SimulationInput, seed: number): { pool: number[]; test: number[] } {
-  const { testFraction } = input;
+function split(world: World, component: Int32Array, input: SimulationInput, seed: number) {
+  const { testFraction, classCount, guarantee } = input;
   assert(testFraction > 0 && testFraction < 1, 'a test fraction between 0 and 1', testFraction);
-  const component = components(world.labels.length, world.groups, world.duplicates);
-  const shares = [1 - testFraction, testFraction];
-  const part = divide(component, world.labels, input.classCount, shares, createRng(seed).derive('test split'));
+  const rng = createRng(seed).derive('test split');
+  if (guarantee) return drawSides(component, testFraction, rng);
+  const part = divide(component, world.labels, classCount, [1 - testFraction, testFraction], rng);
   const all = Array.from(part, (_, i) => i);
   return { pool: all.filter((i) => part[i] === 0), test: all.filter((i) => part[i] === 1) };
 }
 
-/** One curve; returns the final probabilities of every item, and the items left unlabelled. */
+/** One curve; reports after every refit, with the probabilities of every item and what is still open. */
 async function replay(
   world: World,
   input: SimulationInput,
@@ -157,8 +140,8 @@ async function replay(
   seed: number,
   pool: number[],
   test: number[],
-  report: (point: CurvePoint) => void,
-): Promise<{ probabilities: Matrix; open: number[] }> {
+  report: (point: CurvePoint, state: { known: Matrix; open: readonly number[] }) => void,
+): Promise<void> {
   const { task, classCount, signal } = input;
   const rng = createRng(seed).derive('rounds');
   const testLabels = test.map((i) => world.labels[i]);
@@ -193,8 +176,8 @@ async function replay(
     probabilities = fit ? await predictPool(fit.head, world.embedding, { signal }) : undefined;
     const known = probabilities ?? classShares(world, labelled, classCount);
     const { accuracy, macroF1, ece } = evaluate(takeRows(known, test), testLabels, task);
-    report({ labels: labelled.length, accuracy: accuracy.value, macroF1, ece });
-    if (labelled.length >= budget || picks.length === 0) return { probabilities: known, open };
+    report({ labels: labelled.length, accuracy: accuracy.value, macroF1, ece }, { known, open });
+    if (labelled.length >= budget || picks.length === 0) return;
     // Lets a cancel message in: a round is synchronous work otherwise.
     await new Promise((resolve) => setImmediate(resolve));
   }
@@ -231,33 +214,4 @@ function classShares(world: World, labelled: number[], classCount: number): Matr
   for (const i of labelled) for (const j of world.labels[i]) result.data[j] += 1 / labelled.length;
   for (let i = 1; i < rows; i++) result.data.copyWithin(i * classCount, 0, classCount);
   return result;
-}
-
-function tryGuarantee(
-  world: World,
-  input: SimulationInput,
-  final: { probabilities: Matrix; open: number[] },
-  test: number[],
-  rng: Rng,
-  tally: { trials: number; violations: number; settled: number },
-): void {
-  const { alpha, delta, trials } = input.guarantee!;
-  const { confidence, correct } = suggestions(final.probabilities, world.labels, input.task);
-  for (let trial = 0; trial < trials; trial++) {
-    const order = rng.sample(test.length, test.length).map((i) => test[i]);
-    const audit = order.slice(0, Math.floor(test.length / 2));
-    const rest = [...order.slice(audit.length), ...final.open];
-    const { threshold } = findGuarantee({
-      auditConfidence: audit.map((i) => confidence[i]),
-      auditCorrect: audit.map((i) => correct[i]),
-      poolConfidence: rest.map((i) => confidence[i]),
-      alpha,
-      delta,
-    });
-    const settled = threshold === null ? [] : rest.filter((i) => confidence[i] >= threshold);
-    const wrong = settled.filter((i) => !correct[i]).length;
-    tally.trials++;
-    tally.settled += settled.length / rest.length;
-    if (wrong > alpha * settled.length) tally.violations++;
-  }
 }
