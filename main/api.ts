@@ -255,6 +255,8 @@ export const AnnotationInput = v.object({
   durationMs: v.pipe(v.number(), v.minValue(0)),
   suggestion: v.optional(v.nullable(SuggestionShape)),
   suggestionVisible: v.optional(v.boolean(), false),
+  /** It answers an entry of the queue as that showed the item. Where the item is labelled by now, that label stays, and this is a second reading of it. */
+  asked: v.optional(v.boolean(), false),
 });
 
 export const AnnotationView = v.object({
@@ -264,6 +266,8 @@ export const AnnotationView = v.object({
   classes: v.nullable(v.array(v.string())),
   text: v.nullable(v.string()),
   retracts: v.nullable(Count),
+  /** The label that this is a second reading of. */
+  repeats: v.nullable(Count),
   annotator: v.string(),
   at: v.number(),
   durationMs: v.number(),

@@ -6,6 +6,7 @@ import { STRATEGIES, strategyNamed } from './acquisition/index.ts';
 import { EngineError } from './domain/errors.ts';
 import type { ItemId } from './domain/item.ts';
 import type { DeskParts } from './evidence-desk.ts';
+import { isBlind } from './rereads.ts';
 import type { SettingsReader } from './store/index.ts';
 import { itemView } from './views.ts';
 
@@ -53,7 +54,7 @@ export class ChoosingDesk {
       throw new EngineError('item-unknown', 'This item is not in the queue.', 'Ask about an item of the queue.', {
         item,
       });
-    if (record.role === 'audit' && record.state !== 'labelled')
+    if (isBlind(store, record))
       throw new EngineError(
         'item-blind',
         'This item measures the model: why it is asked, and what is like it, is told after it is labelled.',

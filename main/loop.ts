@@ -27,6 +27,7 @@ import { isFitDue, isTrainingDue, LEAST_LABELS } from './due.ts';
 import { isNearDuplicate } from './ingest/index.ts';
 import type { JobControl, Jobs } from './jobs.ts';
 import { drawnAtRandom, queueDrafts } from './queue-drafts.ts';
+import { withSecondReadings } from './rereads.ts';
 import type { ProjectStore } from './store/index.ts';
 import { recordVersion } from './version-record.ts';
 
@@ -327,7 +328,10 @@ export class Loop {
       ),
     );
     this.policy = chosen.policy;
-    const drafts = queueDrafts(chosen, store.facts.auditShare);
+    const mixed = queueDrafts(chosen, store.facts.auditShare);
+    const drafts = await withSecondReadings(store, mixed, chosen.seed, (items) =>
+      this.#parts.compute.call((compute, call) => compute.predict({ items }, call)),
+    );
     this.#setMissing(chosen.missing);
     this.#chosenFrom = chosenFrom;
     // Nobody can look at what is missing: it loses its place.

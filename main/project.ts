@@ -45,6 +45,7 @@ import {
   type Verification,
 } from './store/index.ts';
 import { exportLabels } from './labels-out.ts';
+import { isBlind, recordedAs } from './rereads.ts';
 import { statusOf } from './status.ts';
 import { TrayDesk } from './tray-desk.ts';
 import type { TuningSettings } from './tuning-due.ts';
@@ -287,8 +288,7 @@ export class Project {
 
   /** What in an item speaks for a class. Errors: `item-unknown`, `item-blind`, `class-unknown`, `version-unknown`, `encoder-invalid`; those of reading files. */
   async explain(question: ExplanationQuestion, signal?: AbortSignal): Promise<ExplanationData> {
-    const { role, state } = this.#record(question.item);
-    if (role === 'audit' && state !== 'labelled') {
+    if (isBlind(this.#store, this.#record(question.item))) {
       throw new EngineError(
         'item-blind',
         'This item measures the model: what the model sees in it is told after it is labelled.',
@@ -318,7 +318,7 @@ export class Project {
 
   /** Records one act; on disk when it returns. Errors: `annotation-invalid`, `class-unknown`, `item-unknown`, `disk-full`, `io-failed`. */
   annotate(input: AnnotationInputData): AnnotationData {
-    const annotation = this.#store.annotations.append(input);
+    const annotation = this.#store.annotations.append(recordedAs(this.#store, input));
     return this.#afterAct(annotation);
   }
 

@@ -16,6 +16,7 @@ import type { EncoderEntry } from './compute-api.ts';
 import type { Annotation, Suggestion } from './domain/annotation.ts';
 import type { Part } from './domain/item.ts';
 import type { LabelSchema } from './domain/schema.ts';
+import { asUndecided } from './rereads.ts';
 import type { ItemRecord, ProjectStore, QueueEntry, VersionRecord } from './store/index.ts';
 import type { VersionCard } from './training/index.ts';
 
@@ -47,8 +48,8 @@ export function itemView(record: ItemRecord, annotations: readonly Annotation[])
 }
 
 export function annotationView(annotation: Annotation): AnnotationData {
-  const { sequence, item, act, classes, text, retracts, annotator, at, durationMs } = annotation;
-  return { sequence, item, act, classes, text, retracts, annotator, at, durationMs };
+  const { sequence, item, act, classes, text, retracts, repeats, annotator, at, durationMs } = annotation;
+  return { sequence, item, act, classes, text, retracts, repeats, annotator, at, durationMs };
 }
 
 /** The likeliest class, or for many classes all that are likelier than not, with the probability of the least certain of these decisions. */
@@ -83,8 +84,8 @@ export function queueEntryView(
     why,
     probabilities: distribution,
     suggestion: suggestionFrom(distribution, entry.modelVersion, schema),
-    blind: record.role === 'audit',
-    view,
+    blind: record.role === 'audit' || entry.repeats !== null,
+    view: entry.repeats === null ? view : asUndecided(view),
   };
 }
 

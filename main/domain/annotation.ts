@@ -28,6 +28,8 @@ export interface AnnotationDraft {
   text?: string;
   /** For `retract`: the sequence number of the annotation taken back. */
   retracts?: number;
+  /** For a second reading: the sequence number of the label in force, which stays in force whatever the answer. */
+  repeats?: number | null;
   annotator: string;
   /** From the item shown to the decision, as the window measured it; 0 for imports. */
   durationMs: number;
@@ -45,6 +47,8 @@ export interface Annotation {
   classes: string[] | null;
   text: string | null;
   retracts: number | null;
+  /** The label that this is a second reading of; null for all that decides. */
+  repeats: number | null;
   annotator: string;
   /** When it was recorded: milliseconds since 1970, UTC, never before the previous one. */
   at: number;
@@ -58,10 +62,10 @@ export interface Annotation {
 
 export const FIRST_HASH = '0'.repeat(64);
 
-/** SHA-256 (hex) over the previous hash and every field, as canonical JSON in a fixed order. */
+/** SHA-256 (hex) over the previous hash and every field, as canonical JSON in a fixed order. `repeats` is part of it only where it is not null: there were none before. */
 export function annotationHash(a: Omit<Annotation, 'hash'>): string {
   const suggestion = a.suggestion && [a.suggestion.modelVersion, a.suggestion.classes, a.suggestion.probability];
-  const fields = [
+  const fields: unknown[] = [
     a.sequence,
     a.item,
     a.act,
@@ -75,6 +79,7 @@ export function annotationHash(a: Omit<Annotation, 'hash'>): string {
     a.suggestionVisible,
     a.schemaVersion,
   ];
+  if (a.repeats !== null) fields.push({ repeats: a.repeats });
   return createHash('sha256').update(a.previousHash).update('\n').update(JSON.stringify(fields)).digest('hex');
 }
 
@@ -88,14 +93,14 @@ export interface Resolved {
   by: number | null;
 }
 
-/** The label that follows from one item's annotations, given in sequence order: the latest act that is not retracted decides; comments decide nothing. */
+/** The label that follows from one item's annotations, given in sequence order: the latest act that is not retracted decides; comments and second readings decide nothing. */
 export function resolve(
-  annotations: readonly Pick<Annotation, 'sequence' | 'act' | 'classes' | 'retracts'>[],
+  annotations: readonly Pick<Annotation, 'sequence' | 'act' | 'classes' | 'retracts' | 'repeats'>[],
 ): Resolved {
   const retracted = new Set<number>();
   for (let i = annotations.length - 1; i >= 0; i--) {
     const a = annotations[i];
-    if (retracted.has(a.sequence) || a.act === 'comment') continue;
+    if (retracted.has(a.sequence) || a.act === 'comment' || a.repeats !== null) continue;
     if (a.act === 'retract') {
       if (a.retracts !== null) retracted.add(a.retracts);
       continue;

@@ -32,6 +32,7 @@ export interface AnnotationRow {
   classes: string | null;
   text: string | null;
   retracts: number | null;
+  repeats: number | null;
   annotator: string;
   at: number;
   duration_ms: number;
@@ -51,6 +52,7 @@ export function annotationOf(row: AnnotationRow): Annotation {
     classes: row.classes === null ? null : fromJson<string[]>(row.classes),
     text: row.text,
     retracts: row.retracts,
+    repeats: row.repeats,
     annotator: row.annotator,
     at: row.at,
     durationMs: row.duration_ms,
@@ -78,7 +80,7 @@ export interface AnnotationReader {
   all(): IterableIterator<Annotation>;
   /** The last act's number and hash; 0 and 64 zeros for none. */
   head(): { sequence: number; hash: string };
-  /** How many labels and retractions there are after an act. */
+  /** How many labels and retractions there are after an act; second readings teach nothing. */
   labelsAfter(sequence: number): number;
   /** The act that `undo` would take back, or null. */
   undoable(annotator: string): Annotation | null;
@@ -98,10 +100,10 @@ export interface AnnotationWriter extends AnnotationReader {
 }
 
 const COLUMNS =
-  'sequence, item, act, classes, text, retracts, annotator, at, duration_ms, suggestion, suggestion_visible, schema_version, previous_hash, hash';
+  'sequence, item, act, classes, text, retracts, repeats, annotator, at, duration_ms, suggestion, suggestion_visible, schema_version, previous_hash, hash';
 
-/** An act stands unless it is retracted by a retraction that stands; a retraction of a retraction always stands. */
-const STANDS = `NOT EXISTS (SELECT 1 FROM annotations r WHERE r.retracts = a.sequence
+/** An act `a` stands unless it is retracted by a retraction that stands; a retraction of a retraction always stands. */
+export const STANDS = `NOT EXISTS (SELECT 1 FROM annotations r WHERE r.retracts = a.sequence
   AND NOT EXISTS (SELECT 1 FROM annotations rr WHERE rr.retracts = r.sequence))`;
 
 /** Reads acts from any connection. */
@@ -118,7 +120,9 @@ export function createAnnotationReader(db: Db): AnnotationReader {
     'SELECT sequence, hash FROM annotations ORDER BY sequence DESC LIMIT 1',
   );
   const labelsAfter = db
-    .prepare<[number], number>(`SELECT count(*) FROM annotations WHERE sequence > ? AND act IN ('label', 'retract')`)
+    .prepare<[number], number>(
+      `SELECT count(*) FROM annotations WHERE sequence > ? AND act IN ('label', 'retract') AND repeats IS NULL`,
+    )
     .pluck();
   const undoable = db.prepare<[string], AnnotationRow>(
     `SELECT ${COLUMNS} FROM annotations a WHERE annotator = ? AND act <> 'retract' AND ${STANDS} ORDER BY sequence DESC LIMIT 1`,
@@ -175,11 +179,14 @@ export function createAnnotationWriter(
   const last = db.prepare<[], { sequence: number; at: number; hash: string }>(
     'SELECT sequence, at, hash FROM annotations ORDER BY sequence DESC LIMIT 1',
   );
-  const insert = db.prepare(`INSERT INTO annotations (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
-  const itemOf = db.prepare<[string], { seq: number; role: Role }>('SELECT seq, role FROM items WHERE id = ?');
-  const actsOf = db.prepare<[string], { sequence: number; act: Act; classes: string | null; retracts: number | null }>(
-    'SELECT sequence, act, classes, retracts FROM annotations WHERE item = ? ORDER BY sequence',
+  const insert = db.prepare(
+    `INSERT INTO annotations (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
+  const itemOf = db.prepare<[string], { seq: number; role: Role }>('SELECT seq, role FROM items WHERE id = ?');
+  const actsOf = db.prepare<
+    [string],
+    Pick<AnnotationRow, 'sequence' | 'classes' | 'retracts' | 'repeats'> & { act: Act }
+  >('SELECT sequence, act, classes, retracts, repeats FROM annotations WHERE item = ? ORDER BY sequence');
   const retraction = db.prepare<[number], { sequence: number }>(
     `SELECT sequence FROM annotations a WHERE retracts = ? AND NOT EXISTS (SELECT 1 FROM annotations rr WHERE rr.retracts = a.sequence)`,
   );
@@ -204,6 +211,16 @@ export function createAnnotationWriter(
     }
   }
 
+  function checkRepeat(sequence: number, seq: number, item: ItemId): void {
+    const state = states.get(seq);
+    if (state?.state === 'labelled' && state.decided_by === sequence) return;
+    throw invalid(
+      'What would be read a second time is not the label in force.',
+      'Label the item without naming what it repeats.',
+      { item, annotation: sequence },
+    );
+  }
+
   function appendWithin(draft: AnnotationDraft, item: { seq: number; role: Role }): Annotation {
     const before = last.get() ?? { sequence: 0, at: 0, hash: FIRST_HASH };
     const inForce = schema();
@@ -213,6 +230,7 @@ export function createAnnotationWriter(
       at: Math.max(Math.floor(clock()), before.at),
     };
     if (unhashed.retracts !== null) checkRetraction(unhashed.retracts, unhashed.item);
+    if (unhashed.repeats !== null) checkRepeat(unhashed.repeats, item.seq, unhashed.item);
     const body = { ...unhashed, schemaVersion: inForce.version, previousHash: before.hash };
     const a: Annotation = { ...body, hash: annotationHash(body) };
     insert.run(
@@ -222,6 +240,7 @@ export function createAnnotationWriter(
       a.classes && JSON.stringify(a.classes),
       a.text,
       a.retracts,
+      a.repeats,
       a.annotator,
       a.at,
       a.durationMs,

@@ -6,8 +6,10 @@
  */
 import type { Role } from '../domain/item.ts';
 import type { ItemState, Resolved } from '../domain/annotation.ts';
+import { STANDS } from './annotations.ts';
 import type { Db } from './connection.ts';
 import { fromJson } from './connection.ts';
+import { SECOND_READING } from './queue.ts';
 
 export interface RoleCounts {
   items: number;
@@ -107,7 +109,13 @@ export function createStateKeeper(db: Db, tally: Tally): StateKeeper {
   );
   const remove = db.prepare<[number]>('DELETE FROM item_state WHERE item = ?');
   const mark = db.prepare<[{ open: number; seq: number }]>(
-    'UPDATE queue SET open = @open WHERE item = @seq AND open <> @open',
+    `UPDATE queue SET open = @open WHERE item = @seq AND open <> @open AND strategy <> '${SECOND_READING}'`,
+  );
+  // A second reading is open until it is read, as long as the label that it repeats is in force.
+  const markReading = db.prepare<[{ by: number | null; seq: number }]>(
+    `UPDATE queue SET open = (@by IS NULL OR (@by = json_extract(why, '$.repeats') AND NOT EXISTS (
+       SELECT 1 FROM annotations a WHERE a.repeats = @by AND a.sequence > json_extract(queue.why, '$.since') AND ${STANDS})))
+     WHERE item = @seq AND strategy = '${SECOND_READING}'`,
   );
   return {
     get: (seq) => select.get(seq),
@@ -119,6 +127,7 @@ export function createStateKeeper(db: Db, tally: Tally): StateKeeper {
       if (after) upsert.run(seq, after.state, after.classes, after.decided_by);
       else if (before) remove.run(seq);
       mark.run({ open: after ? 0 : 1, seq });
+      markReading.run({ by: after?.decided_by ?? null, seq });
     },
   };
 }

@@ -3,7 +3,7 @@
  * asks, says who and how long, and is spelled one way only, so that its hash is the hash of
  * what is stored. What is refused says why and what to do.
  */
-import { ACTS, type Annotation, type AnnotationDraft, type Suggestion } from '../domain/annotation.ts';
+import { ACTS, type Act, type Annotation, type AnnotationDraft, type Suggestion } from '../domain/annotation.ts';
 import { EngineError } from '../domain/errors.ts';
 import type { LabelSchema } from '../domain/schema.ts';
 
@@ -13,6 +13,9 @@ export type CheckedDraft = Omit<Annotation, 'sequence' | 'at' | 'schemaVersion' 
 /** Something about an annotation that its maker can change. */
 export const invalid = (message: string, hint: string, context: Record<string, string | number | null> = {}) =>
   new EngineError('annotation-invalid', message, hint, context);
+
+/** What an annotator may answer when an item is read a second time. */
+const SECOND_READINGS: ReadonlySet<Act> = new Set(['label', 'skip', 'flag', 'exclude']);
 
 /** Refuses a draft that does not answer the schema's question. Classes come back in schema order, text well-formed. */
 export function checkDraft(draft: AnnotationDraft, schema: LabelSchema): CheckedDraft {
@@ -43,12 +46,16 @@ export function checkDraft(draft: AnnotationDraft, schema: LabelSchema): Checked
     throw invalid(`A ${draft.act} carries no classes.`, 'Leave the classes out, or label the item.', {
       item: draft.item,
     });
+  const repeats = draft.repeats ?? null;
+  if (repeats !== null && !SECOND_READINGS.has(draft.act))
+    throw invalid(`A ${draft.act} is not a second reading.`, 'Leave out what it repeats.', { item: draft.item });
   return {
     item: draft.item,
     act: draft.act,
     classes: draft.act === 'label' ? checkClasses(draft.classes ?? [], schema, draft.item) : null,
     text,
     retracts: draft.retracts ?? null,
+    repeats,
     annotator,
     durationMs: draft.durationMs + 0,
     suggestion: draft.suggestion ? checkSuggestion(draft.suggestion) : null,

@@ -24,6 +24,7 @@ export { ITEM_STATES, ROLES, type ItemReader, type ItemRecord, type PoolRows } f
 export { JOB_STATES, type JobProgress, type JobReader, type JobRecord, type JobState, type JobWriter } from './jobs.ts';
 export type { LockHolder } from './lock.ts';
 export type { QueueDraft, QueueEntry, QueueReader, QueueWriter } from './queue.ts';
+export type { ReadingPair, ReadingReader, Repeatable } from './readings.ts';
 export type { AuditDraw, ClaimRecord, ReportReader, ReportRecord, ReportWriter } from './reports.ts';
 export type { ProjectFacts, SchemaReader, SchemaWriter, SettingsReader, SettingsWriter } from './schemas.ts';
 export type { Verification, VerificationCode, VerificationProblem } from './verify.ts';

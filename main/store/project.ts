@@ -24,6 +24,7 @@ import { createJobReader, createJobWriter, type JobReader, type JobWriter } from
 import { takeLock, type ProjectLock } from './lock.ts';
 import { fileKind, migrate, refuseNewer } from './migrations.ts';
 import { createQueueReader, createQueueWriter, type QueueReader, type QueueWriter } from './queue.ts';
+import { createReadingReader, type ReadingReader } from './readings.ts';
 import { createReportReader, createReportWriter, type ReportReader, type ReportWriter } from './reports.ts';
 import {
   createSchemaReader,
@@ -60,6 +61,7 @@ export interface ProjectReader {
   readonly items: ItemReader;
   readonly annotations: AnnotationReader;
   readonly queue: QueueReader;
+  readonly readings: ReadingReader;
   readonly versions: VersionReader;
   readonly reports: ReportReader;
   readonly jobs: JobReader;
@@ -184,6 +186,7 @@ function composeReader(dir: string, db: Db): ProjectReader {
     items: guard.wrap(createItemReader(db)),
     annotations: guard.wrap(createAnnotationReader(db)),
     queue: guard.wrap(createQueueReader(db)),
+    readings: guard.wrap(createReadingReader(db)),
     versions: guard.wrap(createVersionReader(db)),
     reports: guard.wrap(createReportReader(db)),
     jobs: guard.wrap(createJobReader(db)),
@@ -228,6 +231,7 @@ function composeStore(
     items: guard.wrap({ ...createItemReader(db), addCandidates }),
     annotations: guard.wrap(annotations.writer),
     queue: guard.wrap(createQueueWriter(db)),
+    readings: guard.wrap(createReadingReader(db)),
     versions: guard.wrap(createVersionWriter(db, clock)),
     reports: guard.wrap(createReportWriter(db, clock)),
     jobs: guard.wrap(createJobWriter(db, clock)),

@@ -139,21 +139,22 @@ interface ActsRow {
 function states(db: Db, report: Report): void {
   const acts = db.prepare<[], ActsRow>(
     `SELECT i.seq, i.id AS item, s.state, s.classes, s.decided_by,
-       (SELECT json_group_array(json_array(a.sequence, a.act, a.classes, a.retracts) ORDER BY a.sequence) FROM annotations a WHERE a.item = i.id) AS acts
+       (SELECT json_group_array(json_array(a.sequence, a.act, a.classes, a.retracts, a.repeats) ORDER BY a.sequence) FROM annotations a WHERE a.item = i.id) AS acts
      FROM items i LEFT JOIN item_state s ON s.item = i.seq
      WHERE s.item IS NOT NULL OR i.id IN (SELECT item FROM annotations)`,
   );
   for (const row of acts.iterate()) {
-    const list = JSON.parse(row.acts) as [number, Annotation['act'], string | null, number | null][];
+    const list = JSON.parse(row.acts) as [number, Annotation['act'], string | null, number | null, number | null][];
     let derived;
     try {
       derived = rowOf(
         resolve(
-          list.map(([sequence, act, classes, retracts]) => ({
+          list.map(([sequence, act, classes, retracts, repeats]) => ({
             sequence,
             act,
             classes: classes === null ? null : (JSON.parse(classes) as string[]),
             retracts,
+            repeats,
           })),
         ),
       );

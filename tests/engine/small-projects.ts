@@ -71,8 +71,10 @@ export function done(job: JobData): JobData {
   return job;
 }
 
-export function label(project: Project, item: ItemId, classes: string[]): void {
-  project.annotate({ item, act: 'label', classes, annotator: 'expert', durationMs: 1000, suggestionVisible: false });
+/** Labels an item; `asked` where it answers the queue. */
+export function label(project: Project, item: ItemId, classes: string[], asked = false): void {
+  const told = { annotator: 'expert', durationMs: 1000, suggestionVisible: false, asked };
+  project.annotate({ item, act: 'label', classes, ...told });
 }
 
 /** The classes of an item, by the name its source gives it. */
@@ -85,7 +87,7 @@ export async function labelNext(project: Project, truth: Truth, count: number): 
     const entries = await project.queue(Math.min(10, count - shown.length));
     if (entries.length === 0) break;
     for (const entry of entries) {
-      label(project, entry.item, truthOf(truth, entry.view.name));
+      label(project, entry.item, truthOf(truth, entry.view.name), true);
       shown.push(entry);
     }
   }

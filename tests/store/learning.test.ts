@@ -22,7 +22,7 @@ describe('the queue', () => {
     const store = newProject();
     const ids = fill(store, 4);
     expect(store.queue.replace([draft(ids[2], 0.9), draft(ids[0], 0.95), draft(ids[2])], { keepFirst: 0 })).toBe(2);
-    expect(store.queue.next(1)).toEqual([{ ...draft(ids[2], 0.9), seq: 3, rank: 1 }]);
+    expect(store.queue.next(1)).toEqual([{ ...draft(ids[2], 0.9), seq: 3, rank: 1, repeats: null }]);
     expect(nextSeqs(store)).toEqual([3, 1]);
     expect(store.queue.entryOf(ids[0])).toMatchObject({ rank: 2, score: 0.95 });
     expect(store.queue.entryOf(ids[1])).toBe(null);

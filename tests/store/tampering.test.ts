@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openBlobs, openReader, type VerificationProblem } from '../../main/store/index.ts';
 import { closing, fill, newProject, temporaryFolder } from './projects.ts';
 
-const ROWS = 7;
+const ROWS = 8;
 const COLUMNS = {
   item: 'text',
   act: 'text',
@@ -18,6 +18,7 @@ const COLUMNS = {
   previous_hash: 'text',
   hash: 'text',
   retracts: 'integer',
+  repeats: 'integer',
   at: 'integer',
   suggestion_visible: 'integer',
   schema_version: 'integer',
@@ -25,7 +26,7 @@ const COLUMNS = {
 } as const;
 const NAMES = Object.keys(COLUMNS) as (keyof typeof COLUMNS)[];
 
-/** A project's file with seven acts of every sort in it, as bytes. */
+/** A project's file with eight acts of every sort in it, as bytes. */
 function original(): Buffer {
   const store = newProject();
   const [a, b] = fill(store, 3);
@@ -47,6 +48,7 @@ function original(): Buffer {
     classes: ['long'],
     suggestion: { ...suggestion, probability: 1e-7 },
   });
+  store.annotations.append({ ...by, item: b, act: 'label', classes: ['odd'], repeats: 2 });
   store.annotations.append({ ...by, item: a, act: 'comment', text: '细胞', durationMs: 0 });
   store.annotations.append({ ...by, item: a, act: 'skip' });
   store.annotations.undo(by);

@@ -1,0 +1,89 @@
+/**
+ * Items that were read more than once: the second readings on record, and which labels may
+ * still be read again. What counts is what stands: retracted acts are as if never made.
+ */
+import type { Annotation } from '../domain/annotation.ts';
+import type { ItemId } from '../domain/item.ts';
+import { annotationOf, IMPORTER, STANDS, type AnnotationRow } from './annotations.ts';
+import type { Db } from './connection.ts';
+
+/** A label and one answer that was given without seeing it. */
+export interface ReadingPair {
+  first: Annotation;
+  second: Annotation;
+  /** Whether the first is still the label in force. */
+  inForce: boolean;
+}
+
+export interface Repeatable {
+  sequence: number;
+  item: ItemId;
+  cluster: number;
+  annotator: string;
+}
+
+export interface ReadingReader {
+  /** Second readings that stand, oldest first. */
+  pairs(): ReadingPair[];
+  /** A label that is in force and that `annotator` has not read a second time, by its sequence number; else null. */
+  repeatable(sequence: number, annotator: string): Repeatable | null;
+  /** The annotator's label before which they made `count` more; null where there are not so many. */
+  labelBefore(annotator: string, count: number): number | null;
+  /** People and how many labels of theirs stand. */
+  annotators(): { annotator: string; labels: number }[];
+  /** When an annotator's labels were made and how long each took, the latest `limit` in order. */
+  timed(annotator: string, limit: number): { at: number; durationMs: number }[];
+  /** Items that were labelled outside second readings more than once, by acts that stand: whoever looked at the label confirmed or changed it. */
+  reconsidered(): Set<ItemId>;
+}
+
+/** Reads on any connection. */
+export function createReadingReader(db: Db): ReadingReader {
+  const seconds = db.prepare<[], AnnotationRow>(
+    `SELECT a.* FROM annotations a WHERE a.repeats IS NOT NULL AND ${STANDS} ORDER BY a.sequence`,
+  );
+  const first = db.prepare<[number], AnnotationRow & { decided_by: number | null }>(
+    `SELECT a.*, s.decided_by FROM annotations a JOIN items i ON i.id = a.item LEFT JOIN item_state s ON s.item = i.seq
+     WHERE a.sequence = ? AND ${STANDS}`,
+  );
+  const repeatable = db.prepare<[{ sequence: number; annotator: string }], Repeatable>(
+    `SELECT l.sequence, l.item, i.cluster, l.annotator FROM annotations l
+     JOIN items i ON i.id = l.item JOIN item_state s ON s.item = i.seq
+     WHERE l.sequence = @sequence AND s.state = 'labelled' AND s.decided_by = l.sequence
+       AND NOT EXISTS (SELECT 1 FROM annotations a WHERE a.repeats = l.sequence AND a.annotator = @annotator AND ${STANDS})`,
+  );
+  const before = db
+    .prepare<[string, number], number>(
+      `SELECT sequence FROM annotations WHERE annotator = ? AND act = 'label' AND act <> 'retract' ORDER BY sequence DESC LIMIT 1 OFFSET ?`,
+    )
+    .pluck();
+  const annotators = db.prepare<[string], { annotator: string; labels: number }>(
+    `SELECT annotator, count(*) AS labels FROM annotations a
+     WHERE annotator <> ? AND act = 'label' AND act <> 'retract' AND ${STANDS} GROUP BY annotator ORDER BY labels DESC, annotator`,
+  );
+  const timed = db.prepare<[string, number], { at: number; durationMs: number }>(
+    `SELECT at, duration_ms AS durationMs FROM annotations a
+     WHERE annotator = ? AND act = 'label' AND act <> 'retract' AND ${STANDS} ORDER BY sequence DESC LIMIT ?`,
+  );
+  const reconsidered = db
+    .prepare<[string], ItemId>(
+      `SELECT item FROM annotations a WHERE annotator <> ? AND act = 'label' AND act <> 'retract' AND repeats IS NULL AND ${STANDS}
+       GROUP BY item HAVING count(*) > 1`,
+    )
+    .pluck();
+  return {
+    pairs: () =>
+      seconds.all().flatMap((row): ReadingPair[] => {
+        const label = row.repeats === null ? undefined : first.get(row.repeats);
+        if (!label) return [];
+        return [
+          { first: annotationOf(label), second: annotationOf(row), inForce: label.decided_by === label.sequence },
+        ];
+      }),
+    repeatable: (sequence, annotator) => repeatable.get({ sequence, annotator }) ?? null,
+    labelBefore: (annotator, count) => before.get(annotator, count) ?? null,
+    annotators: () => annotators.all(IMPORTER),
+    timed: (annotator, limit) => timed.all(annotator, limit).reverse(),
+    reconsidered: () => new Set(reconsidered.all(IMPORTER)),
+  };
+}
