@@ -5,7 +5,7 @@
 export { binomialAtMost, clopperPearson, upperBound, type Interval } from './binomial.ts';
 export { nextLookAt, planLooks, spentAt } from './claims.ts';
 export { embeddingShift, predictionShift, type EmbeddingShift, type PredictionShift } from './drift.ts';
-export { accuracyAt, fitCurve, labelsAt, type CurveMeasurement } from './forecast.ts';
+export { fitCurve, forecast, type Bounded, type CurveMeasurement } from './forecast.ts';
 export {
   findGuarantee,
   guaranteesAt,
@@ -18,4 +18,5 @@ export {
   type Level,
 } from './guarantee.ts';
 export { measureSaving, type Saving, type SavingInput } from './saving.ts';
+export { adviseStopping, type StopAdvice } from './stopping.ts';
 export { groupColumn, supportedGaps, type Gap, type GroupedColumn } from './subgroups.ts';
