@@ -3,6 +3,7 @@
  * alike. It decides what a file is from its bytes, refuses what is too large before
  * decoding it, and turns what decoders throw into words. It only ever reads.
  */
+export { measurePicture, type PictureMeasures } from './artefacts.ts';
 export {
   decodeError,
   DEFAULT_MAX_PIXELS,
