@@ -212,7 +212,8 @@ export class Labelling {
     const view = await this.#desk.try((api) => api.items.get({ item: item as ItemViewData['id'] }));
     if (!view) return;
     const known = this.coming.find((entry) => entry.item === item);
-    this.coming = [known ?? again(view), ...this.coming.filter((entry) => entry.item !== item)];
+    const isUndecided = view.state !== 'labelled';
+    this.coming = [(isUndecided && known) || again(view), ...this.coming.filter((entry) => entry.item !== item)];
     this.lookingAt = null;
     this.#shown();
     this.#desk.go('label');
@@ -244,6 +245,8 @@ export class Labelling {
       durationMs: this.#watch.elapsedMs,
       suggestion: asked.suggestion,
       suggestionVisible: asked.suggestion !== null && this.#sawSuggestion,
+      // What is looked at again on purpose is decided anew.
+      asked: this.lookingAt === null && asked.strategy !== 'again',
     };
   }
 
@@ -276,22 +279,26 @@ export class Labelling {
     const result = await this.#desk.try(async (api) => {
       const annotation = await api.annotations[direction]({ annotator });
       const history: AnnotationData[] = await api.annotations.history({ item: annotation.item, limit: 200 });
-      return { act: rootOf(annotation, history)?.act, view: await api.items.get({ item: annotation.item }) };
+      return { root: rootOf(annotation, history), view: await api.items.get({ item: annotation.item }) };
     });
     if (!result) return;
-    const { act, view } = result;
-    if (act === 'comment') return this.#refresh(view.id, view);
-    const tile = this.done.find((other) => other.asked.item === view.id);
+    const { root, view: now } = result;
+    if (root?.act === 'comment') return this.#refresh(now.id, now);
+    const tile = this.done.find((other) => other.asked.item === now.id);
+    // A second reading is shown as it was, without the label it repeats; where that is not known, the queue brings it.
+    const isReading = root !== null && root.repeats !== null;
+    if (isReading && direction === 'undo' && !tile) return;
+    const view = isReading && tile ? tile.asked.view : now;
     const asked = { ...(tile?.asked ?? this.coming.find((entry) => entry.item === view.id) ?? again(view)), view };
     this.done = this.done.filter((other) => other !== tile);
     this.coming = this.coming.filter((entry) => entry.item !== view.id);
     this.lookingAt = null;
     this.#answered.forget(view.id);
-    if (direction === 'undo' || view.state === 'open') this.coming = [asked, ...this.coming];
+    if (direction === 'undo' || now.state === 'open') this.coming = [asked, ...this.coming];
     else {
       this.done = [
         ...this.done,
-        { key: this.#nextKey++, asked, act: ACT_OF[view.state], classes: view.classes, saving: false },
+        { key: this.#nextKey++, asked, act: ACT_OF[now.state], classes: root?.classes ?? now.classes, saving: false },
       ];
       this.#answered.begin(view.id);
       this.#answered.acknowledge(view.id);
@@ -302,9 +309,11 @@ export class Labelling {
   async #refresh(item: string, known?: ItemViewData): Promise<void> {
     const view = known ?? (await this.#desk.try((api) => api.items.get({ item: item as ItemViewData['id'] })));
     if (!view) return;
-    this.coming = this.coming.map((entry) => (entry.item === item ? { ...entry, view } : entry));
+    // A comment changes nothing else: of a second reading no more is to be seen than before.
+    const commented = (entry: QueueEntry) => ({ ...entry, view: { ...entry.view, comments: view.comments } });
+    this.coming = this.coming.map((entry) => (entry.item === item ? commented(entry) : entry));
     for (const tile of this.done) {
-      if (tile.asked.item === item) this.#replace(tile, { ...tile, asked: { ...tile.asked, view } });
+      if (tile.asked.item === item) this.#replace(tile, { ...tile, asked: commented(tile.asked) });
     }
   }
 

@@ -63,11 +63,11 @@ export class Answered {
 }
 
 /** The act that a chain of retractions comes down to: an undo retracts it, a redo retracts that retraction. Null when it is not in `history`. */
-export function rootOf(
-  annotation: Pick<AnnotationData, 'act' | 'retracts' | 'sequence'>,
-  history: readonly Pick<AnnotationData, 'act' | 'retracts' | 'sequence'>[],
-): Pick<AnnotationData, 'act' | 'retracts' | 'sequence'> | null {
-  let at: Pick<AnnotationData, 'act' | 'retracts' | 'sequence'> | undefined = annotation;
+export function rootOf<T extends Pick<AnnotationData, 'act' | 'retracts' | 'sequence'>>(
+  annotation: T,
+  history: readonly T[],
+): T | null {
+  let at: T | undefined = annotation;
   while (at?.act === 'retract') {
     const before: number | null = at.retracts;
     at = history.find((other) => other.sequence === before);
