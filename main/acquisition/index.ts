@@ -3,17 +3,10 @@
  * automatic policy and the audit draw. Pure functions over arrays; no files, no models,
  * no clock.
  */
-export { kMeans, squaredDistance, type Clusters } from './k-means.ts';
 export { drawAudit, type AuditDraw } from './audit-draw.ts';
+export { learnLetters, type LetterModel } from './letters.ts';
+export { findUnusual, neighbourDistances } from './outliers.ts';
 export { choosePhase, type LabelsSoFar, type Phase } from './policy.ts';
-export { competing, uncertainty, type Uncertainty } from './scores.ts';
-export {
-  select,
-  STRATEGIES,
-  strategyNamed,
-  type Pick,
-  type SelectionInput,
-  type Strategy,
-  type StrategyName,
-  type Why,
-} from './strategies.ts';
+export { uncertainty, type Uncertainty } from './scores.ts';
+export { needsOf, scoresOf, select, STRATEGIES, strategyNamed } from './strategies.ts';
+export type { Committee, Pick, SelectionInput, Strategy, StrategyName, Why } from './strategy.ts';

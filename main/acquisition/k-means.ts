@@ -1,13 +1,16 @@
 /**
  * k-means on typed arrays: k-means++ seeding (Arthur & Vassilvitskii 2007), then Lloyd's
  * iterations. Large pools are clustered on a random sample of at most `sampleSize` rows
- * and every row is then assigned once, so 100,000 × 64 into 200 clusters stays in the
- * seconds; the result says whether that was done. Same rows and seed, same clusters.
+ * and every row is then assigned once; the result says whether that was done. Distances are
+ * matrix products in blocks, with rests between them. Same rows and seed, same clusters.
  * Rows may carry weights (Zhdanov 2019 clusters by uncertainty).
  */
 import { assert } from '../domain/errors.ts';
-import type { Matrix } from '../domain/matrix.ts';
+import { matrix, takeRows, type Matrix } from '../domain/matrix.ts';
 import type { Rng } from '../domain/rng.ts';
+import { createPace, type Pace } from './pace.ts';
+import { throwNotFinite } from './scores.ts';
+import { distancesInBlocks, plainProducts, squaredNorms, type Multiplying, type Products } from './vectors.ts';
 
 export interface Clusters {
   /** Cluster of each given row, by position. */
@@ -15,7 +18,7 @@ export interface Clusters {
   /** Squared distance of each given row to its centre. */
   distance: Float64Array;
   /** `[k, d]`. */
-  centres: Float32Array;
+  centres: Matrix;
   k: number;
   /** True when only a sample shaped the centres. */
   sampled: boolean;
@@ -27,181 +30,153 @@ export interface KMeansOptions {
   sampleSize?: number;
   /** One non-negative weight per given row. */
   weights?: Float64Array;
+  products?: Products;
+  pace?: Pace;
 }
 
-/** Clusters the rows of `m` named by `indices` into at most `k` clusters (fewer when there are fewer rows). Empty input gives no clusters. */
-export function kMeans(m: Matrix, indices: ArrayLike<number>, k: number, options: KMeansOptions): Clusters {
-  const { rng, iterations = 15, sampleSize = 20_000, weights } = options;
+/** Clusters the rows of `m` named by `indices` into at most `k` clusters (fewer when there are fewer rows). Empty input gives no clusters. Errors: `score-not-finite`. */
+export async function kMeans(
+  m: Matrix,
+  indices: ArrayLike<number>,
+  k: number,
+  options: KMeansOptions,
+): Promise<Clusters> {
+  const { rng, iterations = 15, sampleSize = 20_000, weights, products = plainProducts, pace = createPace() } = options;
   const n = indices.length;
-  const d = m.columns;
   const count = Math.min(k, n);
   assert(k > 0, 'at least one cluster', k);
   const sampled = n > sampleSize;
   const chosen = sampled ? rng.sample(n, sampleSize).sort((a, b) => a - b) : Array.from({ length: n }, (_, i) => i);
-  const rows = new Float32Array(chosen.length * d);
-  chosen.forEach((position, i) => rows.set(m.data.subarray(indices[position] * d, (indices[position] + 1) * d), i * d));
+  const rows = takeRows(
+    m,
+    Int32Array.from(chosen, (position) => indices[position]),
+  );
   const weight = weights ? Float64Array.from(chosen, (position) => weights[position]) : null;
+  const norms = squaredNorms(rows);
+  const broken = norms.findIndex((norm) => !Number.isFinite(norm));
+  if (broken >= 0) throwNotFinite(indices[chosen[broken]], 'distance');
+  const work: Work = { rows, norms, weight, products, pace };
 
-  const centres = seedCentres(rows, d, count, weight, rng);
-  const assignment = new Int32Array(chosen.length).fill(-1);
-  const distance = new Float64Array(chosen.length);
+  const centres = await seedCentres(work, count, rng);
+  const near = nothingNear(rows.rows);
   for (let i = 0; i < iterations; i++) {
-    if (assign(rows, d, centres, assignment, distance) === 0) break;
-    moveCentres(rows, d, centres, assignment, distance, weight);
+    if ((await assign(work, centres, near)) === 0) break;
+    await moveCentres(work, centres, near);
   }
   if (!sampled) {
-    assign(rows, d, centres, assignment, distance);
-    return { assignment, distance, centres, k: count, sampled };
+    await assign(work, centres, near);
+    return { ...near, centres, k: count, sampled };
   }
-  const all = new Int32Array(n).fill(-1);
-  const far = new Float64Array(n);
-  const block = new Float32Array(1024 * d);
-  for (let start = 0; start < n; start += 1024) {
-    const end = Math.min(n, start + 1024);
-    for (let i = start; i < end; i++) {
-      block.set(m.data.subarray(indices[i] * d, (indices[i] + 1) * d), (i - start) * d);
-    }
-    const size = end - start;
-    assign(block.subarray(0, size * d), d, centres, all.subarray(start, end), far.subarray(start, end));
-  }
-  return { assignment: all, distance: far, centres, k: count, sampled };
+  const all = nothingNear(n);
+  await distancesInBlocks(m, indices, centres, work, (from, distances) => nearestOf(distances, from, all));
+  return { ...all, centres, k: count, sampled };
 }
 
-function squaredNorms(rows: Float32Array, d: number): Float64Array {
-  const norms = new Float64Array(rows.length / d);
-  for (let i = 0; i < norms.length; i++) {
-    let sum = 0;
-    for (let j = i * d; j < (i + 1) * d; j++) sum += rows[j] * rows[j];
-    norms[i] = sum;
-  }
-  return norms;
+interface Work extends Multiplying {
+  rows: Matrix;
+  norms: Float64Array;
+  weight: Float64Array | null;
 }
 
-/** The dot product of two rows, four sums at a time so that the engine can overlap them. */
-function dot(a: Float32Array, i: number, b: Float32Array, j: number, d: number): number {
-  let s0 = 0;
-  let s1 = 0;
-  let s2 = 0;
-  let s3 = 0;
-  let p = 0;
-  for (; p + 3 < d; p += 4) {
-    s0 += a[i + p] * b[j + p];
-    s1 += a[i + p + 1] * b[j + p + 1];
-    s2 += a[i + p + 2] * b[j + p + 2];
-    s3 += a[i + p + 3] * b[j + p + 3];
-  }
-  for (; p < d; p++) s0 += a[i + p] * b[j + p];
-  return s0 + s1 + (s2 + s3);
+/** The nearest centre of each row, and its squared distance. */
+interface Near {
+  assignment: Int32Array;
+  distance: Float64Array;
 }
 
-/** Squared Euclidean distance between row `i` of `a` and row `j` of `b`, each `d` wide. */
-export function squaredDistance(a: Float32Array, i: number, b: Float32Array, j: number, d: number): number {
-  let sum = 0;
-  let sum2 = 0;
-  const x = i * d;
-  const y = j * d;
-  let p = 0;
-  for (; p + 1 < d; p += 2) {
-    const first = a[x + p] - b[y + p];
-    const second = a[x + p + 1] - b[y + p + 1];
-    sum += first * first;
-    sum2 += second * second;
-  }
-  if (p < d) {
-    const rest = a[x + p] - b[y + p];
-    sum += rest * rest;
-  }
-  return sum + sum2;
+function nothingNear(n: number): Near {
+  return { assignment: new Int32Array(n).fill(-1), distance: new Float64Array(n) };
 }
 
 /** k-means++, greedy: of a few drawn rows each step keeps the one that lowers the total distance most; a single draw on large inputs. */
-function seedCentres(rows: Float32Array, d: number, k: number, weight: Float64Array | null, rng: Rng): Float32Array {
-  const n = rows.length / d;
+async function seedCentres(work: Work, k: number, rng: Rng): Promise<Matrix> {
+  const { rows, weight } = work;
+  const n = rows.rows;
   const trials = n * k > 2_000_000 ? 1 : 2 + Math.floor(Math.log(k));
-  const centres = new Float32Array(k * d);
+  const centres = matrix(k, rows.columns);
   let nearest = new Float64Array(n).fill(1);
   for (let c = 0; c < k; c++) {
-    let total = 0;
-    for (let i = 0; i < n; i++) total += nearest[i] * (weight ? weight[i] : 1);
-    let best: { row: number; nearest: Float64Array<ArrayBuffer>; total: number } | null = null;
-    for (let trial = 0; trial < (c === 0 ? 1 : trials); trial++) {
-      let picked = rng.int(n);
-      if (total > 0) {
-        let left = rng.next() * total;
-        for (picked = 0; picked < n - 1; picked++) {
-          left -= nearest[picked] * (weight ? weight[picked] : 1);
-          if (left < 0) break;
+    const drawn = Array.from({ length: c === 0 ? 1 : trials }, () => drawRow(nearest, weight, rng));
+    const after = drawn.map(() => new Float64Array(n));
+    const totals = new Float64Array(drawn.length);
+    const use = (from: number, { data, rows: size }: Matrix) => {
+      for (let i = 0, at = 0; i < size; i++) {
+        for (let trial = 0; trial < drawn.length; trial++, at++) {
+          const value = c === 0 ? data[at] : Math.min(nearest[from + i], data[at]);
+          after[trial][from + i] = value;
+          totals[trial] += value * (weight ? weight[from + i] : 1);
         }
       }
-      const after = new Float64Array(n);
-      let sum = 0;
-      for (let i = 0; i < n; i++) {
-        const distance = squaredDistance(rows, i, rows, picked, d);
-        after[i] = c === 0 ? distance : Math.min(nearest[i], distance);
-        sum += after[i] * (weight ? weight[i] : 1);
-      }
-      if (best === null || sum < best.total) best = { row: picked, nearest: after, total: sum };
-    }
-    centres.set(rows.subarray(best!.row * d, (best!.row + 1) * d), c * d);
-    nearest = best!.nearest;
+    };
+    await distancesInBlocks(rows, null, takeRows(rows, drawn), work, use, work.norms);
+    let best = 0;
+    for (let trial = 1; trial < drawn.length; trial++) if (totals[trial] < totals[best]) best = trial;
+    centres.data.set(
+      rows.data.subarray(drawn[best] * rows.columns, (drawn[best] + 1) * rows.columns),
+      c * rows.columns,
+    );
+    nearest = after[best];
   }
   return centres;
 }
 
+/** A row with a probability in proportion to its distance (and weight); any row where all are 0. */
+function drawRow(distance: Float64Array, weight: Float64Array | null, rng: Rng): number {
+  let total = 0;
+  for (let i = 0; i < distance.length; i++) total += distance[i] * (weight ? weight[i] : 1);
+  if (!(total > 0)) return rng.int(distance.length);
+  let left = rng.next() * total;
+  let picked = 0;
+  for (; picked < distance.length - 1; picked++) {
+    left -= distance[picked] * (weight ? weight[picked] : 1);
+    if (left < 0) break;
+  }
+  return picked;
+}
+
 /** Writes the nearest centre of every row; returns how many changed. */
-function assign(
-  rows: Float32Array,
-  d: number,
-  centres: Float32Array,
-  assignment: Int32Array,
-  distance: Float64Array,
-): number {
-  const rowNorms = squaredNorms(rows, d);
-  const norms = squaredNorms(centres, d);
+async function assign(work: Work, centres: Matrix, near: Near): Promise<number> {
   let changed = 0;
-  for (let i = 0; i < rowNorms.length; i++) {
+  const use = (from: number, distances: Matrix) => {
+    changed += nearestOf(distances, from, near);
+  };
+  await distancesInBlocks(work.rows, null, centres, work, use, work.norms);
+  return changed;
+}
+
+function nearestOf({ data, rows, columns }: Matrix, from: number, near: Near): number {
+  let changed = 0;
+  for (let i = 0; i < rows; i++) {
     let best = 0;
-    let least = Infinity;
-    for (let c = 0; c < norms.length; c++) {
-      const value = norms[c] - 2 * dot(rows, i * d, centres, c * d, d);
-      if (value < least) {
-        least = value;
-        best = c;
-      }
-    }
-    if (assignment[i] !== best) changed++;
-    assignment[i] = best;
-    distance[i] = Math.max(0, least + rowNorms[i]);
+    for (let c = 1; c < columns; c++) if (data[i * columns + c] < data[i * columns + best]) best = c;
+    if (near.assignment[from + i] !== best) changed++;
+    near.assignment[from + i] = best;
+    near.distance[from + i] = data[i * columns + best];
   }
   return changed;
 }
 
 /** Centres to the weighted mean of their rows; a centre that lost all rows takes the worst-covered row. */
-function moveCentres(
-  rows: Float32Array,
-  d: number,
-  centres: Float32Array,
-  assignment: Int32Array,
-  distance: Float64Array,
-  weight: Float64Array | null,
-): void {
-  const k = centres.length / d;
-  const sums = new Float64Array(k * d);
-  const mass = new Float64Array(k);
+async function moveCentres({ rows, weight, pace }: Work, centres: Matrix, near: Near): Promise<void> {
+  const { data, columns: d } = rows;
+  const { assignment, distance } = near;
+  const sums = new Float64Array(centres.rows * d);
+  const mass = new Float64Array(centres.rows);
   for (let i = 0; i < assignment.length; i++) {
     const w = weight ? weight[i] : 1;
-    const c = assignment[i];
-    mass[c] += w;
-    for (let p = 0; p < d; p++) sums[c * d + p] += w * rows[i * d + p];
+    const to = assignment[i] * d;
+    mass[assignment[i]] += w;
+    for (let p = 0; p < d; p++) sums[to + p] += w * data[i * d + p];
+    if ((i & 1023) === 1023 && pace.isDue()) await pace.rest();
   }
-  for (let c = 0; c < k; c++) {
+  for (let c = 0; c < centres.rows; c++) {
     if (mass[c] > 0) {
-      for (let p = 0; p < d; p++) centres[c * d + p] = sums[c * d + p] / mass[c];
+      for (let p = 0; p < d; p++) centres.data[c * d + p] = sums[c * d + p] / mass[c];
       continue;
     }
     let worst = 0;
     for (let i = 1; i < distance.length; i++) if (distance[i] > distance[worst]) worst = i;
-    centres.set(rows.subarray(worst * d, (worst + 1) * d), c * d);
+    centres.data.set(data.subarray(worst * d, (worst + 1) * d), c * d);
     distance[worst] = 0;
   }
 }

@@ -9,55 +9,90 @@ import { EngineError } from '../domain/errors.ts';
 import type { Matrix } from '../domain/matrix.ts';
 import type { Task } from '../domain/schema.ts';
 
-export type Uncertainty = 'least-confidence' | 'margin' | 'entropy';
+export type Uncertainty = 'least-confidence' | 'margin' | 'ratio' | 'entropy';
 
 type RowScore = (p: Float32Array, offset: number, c: number) => number;
 
 /** 1 − p₁. Lewis & Gale 1994. */
 const leastConfidence: RowScore = (p, offset, c) => {
   let first = -Infinity;
-  for (let j = offset; j < offset + c; j++) if (!(p[j] <= first)) first = p[j];
-  return 1 - first;
+  let sum = 0;
+  for (let j = offset; j < offset + c; j++) {
+    if (p[j] > first) first = p[j];
+    sum += p[j];
+  }
+  return 1 - first + onlyIfNumbers(sum);
 };
 
 /** 1 − (p₁ − p₂). Scheffer 2001. */
 const margin: RowScore = (p, offset, c) => {
   let first = -Infinity;
   let second = -Infinity;
+  let sum = 0;
   for (let j = offset; j < offset + c; j++) {
-    if (!(p[j] <= first)) {
-      second = first;
-      first = p[j];
-    } else if (p[j] > second) second = p[j];
+    const value = p[j];
+    sum += value;
+    if (value > second) {
+      second = value > first ? first : value;
+      if (value > first) first = value;
+    }
   }
-  return 1 - (first - second);
+  return 1 - (first - second) + onlyIfNumbers(sum);
+};
+
+/** p₂ / p₁. Settles 2012, Active Learning, section 2.3, names it beside the margin. */
+const ratio: RowScore = (p, offset, c) => {
+  let first = -Infinity;
+  let second = -Infinity;
+  let sum = 0;
+  for (let j = offset; j < offset + c; j++) {
+    const value = p[j];
+    sum += value;
+    if (value > second) {
+      second = value > first ? first : value;
+      if (value > first) first = value;
+    }
+  }
+  return second / first + onlyIfNumbers(sum);
 };
 
 /** −Σ p log p / log c. Shannon 1948, as a query by Settles & Craven 2008. */
 const entropy: RowScore = (p, offset, c) => {
   let sum = 0;
-  for (let j = offset; j < offset + c; j++) if (p[j] !== 0) sum -= p[j] * Math.log(p[j]);
+  for (let j = offset; j < offset + c; j++) sum -= timesLog(p[j]);
   return sum / Math.log(c);
 };
 
-const ONE_CLASS: Record<Uncertainty, RowScore> = { 'least-confidence': leastConfidence, margin, entropy };
+/** 0 for a sum of numbers, NaN otherwise: a maximum can hide a NaN that a sum cannot. */
+function onlyIfNumbers(sum: number): number {
+  return sum - sum;
+}
 
-/** The same three for one independent class with probability p against 1 − p; all are largest at ½. */
+/** p log p, 0 at 0. */
+function timesLog(p: number): number {
+  return p === 0 ? 0 : p * Math.log(p);
+}
+
+const ONE_CLASS: Record<Uncertainty, RowScore> = { 'least-confidence': leastConfidence, margin, ratio, entropy };
+
+/** The same for one independent class with probability p against 1 − p; all are largest at ½. */
 const BINARY: Record<Uncertainty, (p: number) => number> = {
   'least-confidence': (p) => 1 - Math.max(p, 1 - p),
   margin: (p) => 1 - Math.abs(2 * p - 1),
-  entropy: (p) => (p <= 0 || p >= 1 ? p * 0 : -(p * Math.log(p) + (1 - p) * Math.log1p(-p)) / Math.LN2),
+  ratio: (p) => Math.min(p, 1 - p) / Math.max(p, 1 - p),
+  entropy: (p) => -(timesLog(p) + timesLog(1 - p)) / Math.LN2,
 };
 
 const manyClasses =
   (score: (p: number) => number): RowScore =>
   (p, offset, c) => {
     let most = -Infinity;
+    let sum = 0;
     for (let j = offset; j < offset + c; j++) {
-      const value = score(p[j]);
-      if (!(value <= most)) most = value;
+      most = Math.max(most, score(p[j]));
+      sum += p[j];
     }
-    return most;
+    return most + onlyIfNumbers(sum);
   };
 
 /** Uncertainty of each candidate, `[n, c]` → one score per candidate in [0, 1]; higher = ask sooner. `classify`: rows sum to 1; `classify-many`: classes are independent and the most uncertain counts. No candidates give no scores. Errors: `score-not-finite`. */
@@ -67,22 +102,47 @@ export function uncertainty(
   candidates: ArrayLike<number>,
   task: Task = 'classify',
 ): Float64Array {
-  const score = task === 'classify' ? ONE_CLASS[kind] : manyClasses(BINARY[kind]);
+  if (kind === 'entropy' && task === 'classify') return entropies(probabilities, candidates);
   const scores = new Float64Array(candidates.length);
+  const { data, columns } = probabilities;
+  const score = task === 'classify' ? ONE_CLASS[kind] : manyClasses(BINARY[kind]);
   for (let i = 0; i < candidates.length; i++) {
-    scores[i] = score(probabilities.data, candidates[i] * probabilities.columns, probabilities.columns);
-    // A maximum can hide a NaN that a sum cannot.
-    if (!Number.isFinite(scores[i]) || !Number.isFinite(rowSum(probabilities, candidates[i]))) {
-      throwNotFinite(candidates[i], kind);
-    }
+    scores[i] = score(data, candidates[i] * columns, columns);
+    if (!Number.isFinite(scores[i])) throwNotFinite(candidates[i], kind);
   }
   return scores;
 }
 
-function rowSum({ data, columns }: Matrix, item: number): number {
-  let sum = 0;
-  for (let j = item * columns; j < (item + 1) * columns; j++) sum += data[j];
-  return sum;
+/** Logarithms of the mantissas 1 to 2 in this many straight pieces: off by at most 3·10⁻⁸. */
+const PIECES = 2048;
+const pieceLog = Float64Array.from({ length: PIECES }, (_, i) => Math.log1p(i / PIECES) - 127 * Math.LN2);
+const pieceSlope = Float64Array.from(
+  { length: PIECES },
+  (_, i) => (Math.log1p((i + 1) / PIECES) - Math.log1p(i / PIECES)) / 4096,
+);
+
+/** `entropy` of many rows, with logarithms read from the float's bits: a quarter of the time, the same to 5·10⁻⁸. */
+function entropies({ data, columns }: Matrix, candidates: ArrayLike<number>): Float64Array {
+  const scores = new Float64Array(candidates.length);
+  const bits = new Int32Array(data.buffer, data.byteOffset, data.length);
+  const scale = 1 / Math.log(columns);
+  for (let i = 0; i < scores.length; i++) {
+    const from = candidates[i] * columns;
+    let total = 0;
+    let sum = 0;
+    let signs = 0;
+    for (let j = from; j < from + columns; j++) {
+      const p = data[j];
+      const own = bits[j];
+      const piece = (own >> 12) & (PIECES - 1);
+      total -= p * ((own >> 23) * Math.LN2 + pieceLog[piece] + (own & 4095) * pieceSlope[piece]);
+      sum += p;
+      signs |= own;
+    }
+    scores[i] = signs < 0 ? entropy(data, from, columns) : (total + onlyIfNumbers(sum)) * scale;
+    if (!Number.isFinite(scores[i])) throwNotFinite(candidates[i], 'entropy');
+  }
+  return scores;
 }
 
 /** Throws `score-not-finite`, naming the item by its index. */
@@ -114,9 +174,4 @@ export function competing(
   }
   const p = (j: number) => (j < 0 ? 0 : data[item * columns + j]);
   return { first, second, p1: p(first), p2: p(second) };
-}
-
-/** Positions of `scores`, highest first, ties in the order given (callers pass candidates in id order). */
-export function descending(scores: Float64Array): number[] {
-  return Array.from(scores, (_, i) => i).sort((a, b) => scores[b] - scores[a] || a - b);
 }

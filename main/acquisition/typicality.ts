@@ -6,9 +6,14 @@
  * shaped on a sample (`k-means.ts`), are at most 500, and neighbours are sought among at
  * most 800 members of a cluster; `why` says when that was so.
  */
-import type { Matrix } from '../domain/matrix.ts';
-import type { Rng } from '../domain/rng.ts';
-import { kMeans, squaredDistance } from './k-means.ts';
+import { takeRows, type Matrix } from '../domain/matrix.ts';
+import { createRng, type Rng } from '../domain/rng.ts';
+import { createGuard, type Guard } from './batch-rules.ts';
+import { kMeans } from './k-means.ts';
+import { createPace } from './pace.ts';
+import { throwNotFinite } from './scores.ts';
+import type { SelectionInput, Strategy } from './strategy.ts';
+import { distancesInBlocks, plainProducts, type Multiplying } from './vectors.ts';
 
 const MOST_CLUSTERS = 500;
 const MOST_MEMBERS = 800;
@@ -17,7 +22,7 @@ const NEIGHBOURS = 20;
 /** Clusters smaller than this hold outliers rather than types, as in the paper. */
 const SMALLEST_CLUSTER = 5;
 
-export interface TypicalPick {
+interface TypicalPick {
   index: number;
   /** Inverse of the mean distance to the nearest neighbours; higher = more typical. */
   typicality: number;
@@ -31,20 +36,37 @@ export interface TypicalPick {
   sampled: boolean;
 }
 
-/** Picks up to `batch` candidates by typicality, skipping what `allowed` refuses (it is told of each pick by `taken`). Labelled items take part in the clustering so that covered clusters are known. */
-export function pickTypical(
-  reduced: Matrix,
-  candidates: ArrayLike<number>,
-  labelled: ArrayLike<number>,
+export const typicality: Strategy = {
+  needs: ['reduced'],
+  cites: 'Hacohen, Dekel & Weinshall 2022, Active learning on a budget (TypiClust)',
+  many: 'classes play no part',
+  async select(input) {
+    const guard = createGuard(input);
+    const work = { products: input.products ?? plainProducts, pace: createPace(input.signal) };
+    const picks = await pickTypical(input, input.batch, guard, work);
+    if (picks.length < input.batch) {
+      guard.forgetLabelled();
+      picks.push(...(await pickTypical(input, input.batch - picks.length, guard, work)));
+    }
+    return picks.map(({ index, ...why }) => {
+      if (!Number.isFinite(why.typicality)) throwNotFinite(index, 'typicality');
+      return { index, score: why.typicality, strategy: 'typicality', why: { code: 'typical', ...why } };
+    });
+  },
+};
+
+/** Picks up to `batch` candidates by typicality. Labelled items take part in the clustering so that covered clusters are known. */
+async function pickTypical(
+  { candidates, labelled, seed, ...input }: SelectionInput,
   batch: number,
-  rng: Rng,
-  allowed: (item: number) => boolean,
-  taken: (item: number) => void,
-): TypicalPick[] {
+  guard: Guard,
+  work: Multiplying,
+): Promise<TypicalPick[]> {
+  const reduced = input.reduced!;
+  const rng = createRng(seed);
   const everything = Int32Array.from([...Array.from(candidates), ...Array.from(labelled)]);
-  if (candidates.length === 0 || batch <= 0) return [];
   const k = Math.min(MOST_CLUSTERS, labelled.length + batch);
-  const clusters = kMeans(reduced, everything, k, { rng: rng.derive('typicality') });
+  const clusters = await kMeans(reduced, everything, k, { rng: rng.derive('typicality'), ...work });
 
   const members: number[][] = Array.from({ length: clusters.k }, () => []);
   const labels = new Int32Array(clusters.k);
@@ -72,7 +94,7 @@ export function pickTypical(
       if (picks.length >= batch) break;
       let entry = ranked.get(cluster);
       if (!entry) {
-        const list = rankTypical(reduced, members[cluster], rng.derive(`cluster ${cluster}`));
+        const list = await rankTypical(reduced, members[cluster], rng.derive(`cluster ${cluster}`), work);
         for (const pick of list) {
           pick.clusterSize = size;
           pick.clusterLabels = labels[cluster];
@@ -82,8 +104,8 @@ export function pickTypical(
       }
       while (entry.at < entry.list.length) {
         const pick = entry.list[entry.at++];
-        if (!allowed(pick.index)) continue;
-        taken(pick.index);
+        if (!guard.allowed(pick.index)) continue;
+        guard.taken(pick.index);
         picks.push(pick);
         progressed = true;
         break;
@@ -94,42 +116,66 @@ export function pickTypical(
 }
 
 /** The members of one cluster, most typical first; ties in the order given. */
-function rankTypical(reduced: Matrix, members: readonly number[], rng: Rng): TypicalPick[] {
+async function rankTypical(
+  reduced: Matrix,
+  members: readonly number[],
+  rng: Rng,
+  work: Multiplying,
+): Promise<TypicalPick[]> {
   const sampled = members.length > MOST_MEMBERS;
   const some = sampled ? rng.sample(members.length, MOST_MEMBERS).map((i) => members[i]) : [...members];
   if (sampled) some.sort((a, b) => a - b);
-  const d = reduced.columns;
-  const n = some.length;
-  const neighbours = Math.min(NEIGHBOURS, n - 1);
-  const distances = new Float64Array(n * n);
-  for (let i = 0; i < n; i++) {
-    for (let j = i + 1; j < n; j++) {
-      distances[i * n + j] = distances[j * n + i] = Math.sqrt(
-        squaredDistance(reduced.data, some[i], reduced.data, some[j], d),
-      );
+  const rows = takeRows(reduced, some);
+  centre(rows);
+  const list: TypicalPick[] = [];
+  await distancesInBlocks(rows, null, rows, work, (from, { data, rows: size, columns }) => {
+    for (let i = 0; i < size; i++) {
+      const own = data.subarray(i * columns, (i + 1) * columns);
+      list.push(typicalityOf(some, from + i, own, members.length, sampled));
     }
-  }
-  const list = some.map((index, i) => {
-    const own = distances.subarray(i * n, (i + 1) * n);
-    let nearest = -1;
-    for (let j = 0; j < n; j++) if (j !== i && (nearest < 0 || own[j] < own[nearest])) nearest = j;
-    const nearestDistance = nearest < 0 ? 0 : own[nearest];
-    const sorted = own.slice().sort();
-    let sum = 0;
-    // The first of the sorted distances is the item's own zero.
-    for (let j = 1; j <= neighbours; j++) sum += sorted[j];
-    const mean = neighbours === 0 ? 0 : sum / neighbours;
-    return {
-      index,
-      typicality: 1 / (mean + 1e-9),
-      clusterSize: members.length,
-      clusterLabels: 0,
-      nearest: nearest < 0 ? -1 : some[nearest],
-      nearestDistance,
-      sampled,
-    };
   });
-  // A lone member has no neighbours: it is the least typical of all.
-  if (neighbours === 0) for (const pick of list) pick.typicality = 0;
   return list.sort((a, b) => b.typicality - a.typicality || a.index - b.index);
+}
+
+/** How typical one of `some` is, from its squared distances to all of them. A lone member has no neighbours: it is the least typical of all. */
+function typicalityOf(
+  some: readonly number[],
+  own: number,
+  squared: Float32Array,
+  clusterSize: number,
+  sampled: boolean,
+): TypicalPick {
+  const neighbours = Math.min(NEIGHBOURS, some.length - 1);
+  // The nearest so far, nearest first.
+  const least = new Float64Array(neighbours).fill(Infinity);
+  let nearest = -1;
+  for (let j = 0; j < squared.length; j++) {
+    const value = squared[j];
+    if (j === own || !(value < least[neighbours - 1])) continue;
+    if (value < least[0]) nearest = j;
+    let at = neighbours - 1;
+    for (; at > 0 && least[at - 1] > value; at--) least[at] = least[at - 1];
+    least[at] = value;
+  }
+  let sum = 0;
+  for (const value of least) sum += Math.sqrt(value);
+  return {
+    index: some[own],
+    typicality: neighbours === 0 ? 0 : 1 / (sum / neighbours + 1e-9),
+    clusterSize,
+    clusterLabels: 0,
+    nearest: nearest < 0 ? -1 : some[nearest],
+    nearestDistance: nearest < 0 ? 0 : Math.sqrt(least[0]),
+    sampled,
+  };
+}
+
+/** Moves rows about their mean: distances lose less to rounding there. */
+function centre({ data, rows, columns: d }: Matrix): void {
+  for (let j = 0; j < d; j++) {
+    let mean = 0;
+    for (let i = 0; i < rows; i++) mean += data[i * d + j];
+    mean /= rows;
+    for (let i = 0; i < rows; i++) data[i * d + j] -= mean;
+  }
 }

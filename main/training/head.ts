@@ -12,6 +12,7 @@ import { createRng } from '../domain/rng.ts';
 import type { Task } from '../domain/schema.ts';
 import { fitTemperature, logLossOfLogits, toProbabilities } from './calibration.ts';
 import { components, divide } from './folds.ts';
+import type { HeadSolution } from './lbfgs.ts';
 import type { PoolPrior } from './prior.ts';
 import { multiply } from './products.ts';
 import { solveAll, type Variant } from './solver.ts';
@@ -107,23 +108,7 @@ export async function fitHead(input: HeadInput): Promise<HeadFit> {
   };
   const { form, solutions } = await solveAll(shared, [variant]);
   const [solution] = solutions;
-  const coefficients: Matrix = {
-    data: solution.coefficients,
-    rows: form === 'gram' ? n : features.columns,
-    columns: c,
-  };
-  const inFeatures = form === 'gram' ? await multiply('aᵀ·b', features, coefficients) : coefficients;
-  const unscaled = input.prior ? await multiply('a·b', input.prior.directions, inFeatures) : inFeatures;
-  const weights = matrix(
-    embedding.columns,
-    c,
-    Float32Array.from(unscaled.data, (w) => w * scale),
-  );
-  const bias = Float32Array.from({ length: c }, (_, j) => {
-    let shift = 0;
-    for (let i = 0; i < embedding.columns; i++) shift += mean[i] * weights.data[i * c + j];
-    return solution.bias[j] - shift;
-  });
+  const { weights, bias } = await onRawEmbeddings(solution, form, { features, mean, scale }, input.prior);
   return {
     head: { task, weights, bias, temperature },
     strength,
@@ -133,6 +118,34 @@ export async function fitHead(input: HeadInput): Promise<HeadFit> {
   };
 }
 
+/** The weights and bias of a solution for embeddings as they come: `[d, c]` and `[c]`. */
+export async function onRawEmbeddings(
+  solution: HeadSolution,
+  form: 'primal' | 'gram',
+  { features, mean, scale }: Normalised,
+  prior: PoolPrior | undefined,
+): Promise<{ weights: Matrix; bias: Float32Array }> {
+  const c = solution.bias.length;
+  const coefficients: Matrix = {
+    data: solution.coefficients,
+    rows: form === 'gram' ? features.rows : features.columns,
+    columns: c,
+  };
+  const inFeatures = form === 'gram' ? await multiply('aᵀ·b', features, coefficients) : coefficients;
+  const unscaled = prior ? await multiply('a·b', prior.directions, inFeatures) : inFeatures;
+  const weights = matrix(
+    unscaled.rows,
+    c,
+    Float32Array.from(unscaled.data, (w) => w * scale),
+  );
+  const bias = Float32Array.from({ length: c }, (_, j) => {
+    let shift = 0;
+    for (let i = 0; i < weights.rows; i++) shift += mean[i] * weights.data[i * c + j];
+    return solution.bias[j] - shift;
+  });
+  return { weights, bias };
+}
+
 /** 1 where an item has a class, `[n, c]`. */
 export function targetsOf(labels: readonly (readonly number[])[], c: number): Matrix {
   const targets = matrix(labels.length, c);
@@ -140,11 +153,14 @@ export function targetsOf(labels: readonly (readonly number[])[], c: number): Ma
   return targets;
 }
 
+export interface Normalised {
+  features: Matrix;
+  mean: ArrayLike<number>;
+  scale: number;
+}
+
 /** Centred (by the pool's mean where a prior is given), turned by the prior's directions, and scaled by one number so that rows have a mean squared norm of 1. */
-async function normalise(
-  embedding: Matrix,
-  prior: PoolPrior | undefined,
-): Promise<{ features: Matrix; mean: ArrayLike<number>; scale: number }> {
+export async function normalise(embedding: Matrix, prior: PoolPrior | undefined): Promise<Normalised> {
   const { rows: n, columns: d, data } = embedding;
   let mean: ArrayLike<number> & { [j: number]: number } = new Float64Array(d);
   if (prior) mean = prior.mean;

@@ -5,6 +5,7 @@
  */
 export { expectedCalibrationError, fitTemperature, toProbabilities } from './calibration.ts';
 export { evaluate, suggestions, type ClassMetrics, type Metrics } from './evaluation.ts';
+export { fitCommittee } from './committee.ts';
 export { components, divide } from './folds.ts';
 export { fitHead, predictPool, type CrossValidation, type Head, type HeadFit, type HeadInput } from './head.ts';
 export { composeModelVersion, readHead, sha256, type VersionCard, type VersionParts } from './model-version.ts';

@@ -42,3 +42,6 @@ export async function multiply(kind: ProductKind, a: Matrix, b: Matrix): Promise
   });
   return { data: y.data as Float32Array, rows, columns };
 }
+
+/** Rows times vectors, as choosing items asks for them. */
+export const products = (rows: Matrix, vectors: Matrix): Promise<Matrix> => multiply('a·bᵀ', rows, vectors);

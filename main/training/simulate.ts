@@ -4,15 +4,17 @@
  * never queried and never trained on. Same features, labels and seed, same curve.
  * It measures; it promises nothing about another collection.
  */
-import { select, type StrategyName } from '../acquisition/index.ts';
+import { needsOf, select, type StrategyName } from '../acquisition/index.ts';
 import { EngineError, assert } from '../domain/errors.ts';
 import { matrix, takeRows, type Matrix } from '../domain/matrix.ts';
 import { createRng } from '../domain/rng.ts';
 import type { Task } from '../domain/schema.ts';
+import { fitCommittee } from './committee.ts';
 import { evaluate, suggestions } from './evaluation.ts';
 import { components, divide } from './folds.ts';
-import { fitHead, predictPool, type HeadFit } from './head.ts';
+import { fitHead, predictPool, type HeadFit, type HeadInput } from './head.ts';
 import { poolPrior, type PoolPrior } from './prior.ts';
+import { products } from './products.ts';
 import { drawSides, GuaranteeTrials, type Round, type SimulatedGuarantee } from './simulated-guarantee.ts';
 
 export interface SimulationInput {
@@ -156,6 +158,10 @@ async function replay(
     const wanted = Math.min(first ? input.start : input.batch, budget - labelled.length);
     // Without a model only typicality (or chance) can choose.
     const chosenBy = strategy === 'random' || probabilities ? strategy : 'typicality';
+    const committee =
+      fit && needsOf(chosenBy).includes('committee')
+        ? await refitCommittee(world, input, labelled, fit, seed)
+        : undefined;
     const picks = await select(chosenBy, {
       candidates: open,
       labelled,
@@ -164,6 +170,9 @@ async function replay(
       task,
       probabilities,
       reduced: world.reduced,
+      embedding: world.embedding,
+      committee,
+      products,
       duplicates: world.duplicates,
       groups: world.groups,
       soFar: soFar(world, labelled, classCount, fit),
@@ -183,14 +192,21 @@ async function replay(
   }
 }
 
-async function refit(world: World, input: SimulationInput, labelled: number[], seed: number): Promise<HeadFit | null> {
+function refit(world: World, input: SimulationInput, labelled: number[], seed: number): Promise<HeadFit> | null {
+  const head = headInput(world, input, labelled, seed);
+  return input.task === 'classify' && new Set(head.labels.flat()).size < 2 ? null : fitHead(head);
+}
+
+function refitCommittee(world: World, input: SimulationInput, labelled: number[], fit: HeadFit, seed: number) {
+  return fitCommittee(headInput(world, input, labelled, seed), fit, world.embedding);
+}
+
+function headInput(world: World, input: SimulationInput, labelled: number[], seed: number): HeadInput {
   const { task, classCount, signal } = input;
-  const labels = labelled.map((i) => world.labels[i]);
-  if (task === 'classify' && new Set(labels.flat()).size < 2) return null;
   const codes = (all?: Int32Array) => all && Int32Array.from(labelled, (i) => all[i]);
-  return fitHead({
+  return {
     embedding: takeRows(world.embedding, labelled),
-    labels,
+    labels: labelled.map((i) => world.labels[i]),
     task,
     classCount,
     groups: codes(world.groups),
@@ -198,7 +214,7 @@ async function refit(world: World, input: SimulationInput, labelled: number[], s
     prior: world.prior,
     seed,
     signal,
-  });
+  };
 }
 
 function soFar(world: World, labelled: number[], classCount: number, fit: HeadFit | null) {
