@@ -17,6 +17,7 @@ export {
   type GuaranteeSample,
   type Level,
 } from './guarantee.ts';
+export { auditMetrics, type AuditMetrics, type ClassMeasures, type Measured, type MetricsInput } from './metrics.ts';
 export { measureSaving, type Saving, type SavingInput } from './saving.ts';
 export { adviseStopping, type StopAdvice } from './stopping.ts';
 export { groupColumn, supportedGaps, type Gap, type GroupedColumn } from './subgroups.ts';
