@@ -218,6 +218,8 @@ export const MappingShape = v.object({
   id: v.optional(v.nullable(v.string())),
   group: v.optional(v.nullable(v.string())),
   label: v.optional(v.string()),
+  /** Columns kept beside the items to compare subgroups: sex, age, site. */
+  attributes: v.optional(v.array(v.string())),
 });
 
 export const ImportOptions = v.object({

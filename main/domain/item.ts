@@ -79,6 +79,8 @@ export interface Candidate {
   /** Class names that the source gives; null where it gives none. */
   label: string[] | null;
   fingerprint: Fingerprint | null;
+  /** What is known about it beside what is shown (sex, age, site): by column, where recorded. */
+  attributes?: Record<string, string>;
   /** Where it came from, for a person: a path, or `table.csv:17`. */
   source: string;
 }

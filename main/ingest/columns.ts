@@ -22,6 +22,8 @@ export interface Mapping {
   id?: string | null;
   group?: string | null;
   label?: string;
+  /** Kept beside each item to compare subgroups; never shown to a model. */
+  attributes?: string[];
 }
 
 export type Role = 'text' | 'image' | 'numbers' | 'id' | 'group' | 'label';
@@ -36,6 +38,7 @@ export interface ColumnPlan {
   idGiven: boolean;
   group: string | null;
   label: string | null;
+  attributes: string[];
   /** In `;`-separated tables 3,5 is a number. */
   decimalComma: boolean;
 }
@@ -79,7 +82,15 @@ export function guessRole(column: string, sample: readonly Row[]): Role | null {
 export function planColumns(table: OpenTable, mapping: Mapping): ColumnPlan {
   const { columns, sample } = table;
   const numbersNamed = Array.isArray(mapping.numbers) ? mapping.numbers : [];
-  const named = [mapping.text, mapping.image, mapping.id, mapping.group, mapping.label, ...numbersNamed];
+  const named = [
+    mapping.text,
+    mapping.image,
+    mapping.id,
+    mapping.group,
+    mapping.label,
+    ...numbersNamed,
+    ...(mapping.attributes ?? []),
+  ];
   const missing = [
     ...new Set(named.filter((name): name is string => typeof name === 'string' && !columns.includes(name))),
   ];
@@ -136,6 +147,7 @@ export function planColumns(table: OpenTable, mapping: Mapping): ColumnPlan {
     idGiven: typeof mapping.id === 'string',
     group,
     label: mapping.label ?? null,
+    attributes: [...new Set(mapping.attributes)],
     decimalComma,
   };
 }
@@ -149,6 +161,7 @@ export function mappingOf(plan: ColumnPlan): Mapping {
   if (plan.id !== null) mapping.id = plan.id;
   if (plan.group !== null) mapping.group = plan.group;
   if (plan.label !== null) mapping.label = plan.label;
+  if (plan.attributes.length > 0) mapping.attributes = plan.attributes;
   return mapping;
 }
 

@@ -26,6 +26,9 @@ export interface RowOptions {
   maxPixels?: number;
 }
 
+/** In UTF-16 units; what is longer is no group of items. */
+const LONGEST_ATTRIBUTE = 200;
+
 /** Reads one row by its plan. Never throws for what is wrong with the row. */
 export async function readRow(path: string, row: Row, plan: ColumnPlan, options: RowOptions): Promise<Outcome> {
   const maxPixels = options.maxPixels ?? DEFAULT_MAX_PIXELS;
@@ -111,9 +114,19 @@ export async function readRow(path: string, row: Row, plan: ColumnPlan, options:
     group: textOf(cell(plan.group))?.trim() || null,
     label,
     fingerprint,
+    ...(plan.attributes.length > 0 && { attributes: attributesOf(row, plan) }),
     source,
   };
   return { candidate, problems };
+}
+
+function attributesOf(row: Row, { attributes }: ColumnPlan): Record<string, string> {
+  const recorded = attributes.flatMap((column) => {
+    const cell = row.cells.get(column);
+    const value = isMissing(cell) ? null : textOf(cell ?? null);
+    return value === null ? [] : [[column, value.trim().normalize('NFC').slice(0, LONGEST_ATTRIBUTE)] as const];
+  });
+  return Object.fromEntries(recorded);
 }
 
 /** The id a row carries, or null. */

@@ -82,6 +82,9 @@ export function createImporter(context: Context): AddCandidates {
   const insertPart = db.prepare(
     'INSERT INTO parts (part, item, kind, path, sha256, size_bytes, width, height, format, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
   );
+  const keepAttribute = db.prepare<[string, number, string]>(
+    'INSERT INTO attributes (name, item, value) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',
+  );
   const oracleOf = db.prepare<[number], { classes: string }>('SELECT classes FROM oracle WHERE item = ?');
   const insertOracle = db.prepare<[number, string]>('INSERT INTO oracle (item, classes) VALUES (?, ?)');
   const importedLabel = db.prepare<[string, string], { classes: string }>(
@@ -193,6 +196,10 @@ export function createImporter(context: Context): AddCandidates {
       } else {
         item = insertNew(candidate, ++seq, at, batch);
         result.added++;
+      }
+      // The latest table is right: a corrected one is imported again.
+      for (const [name, value] of Object.entries(candidate.attributes ?? {})) {
+        keepAttribute.run(name.toWellFormed(), item.seq, value.toWellFormed());
       }
       const problem = how === 'none' ? null : keepLabel(candidate, item, how, result);
       if (problem) result.problems.push(problem);

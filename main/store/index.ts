@@ -25,8 +25,10 @@ export { JOB_STATES, type JobProgress, type JobReader, type JobRecord, type JobS
 export type { LockHolder } from './lock.ts';
 export type { QueueDraft, QueueEntry, QueueReader, QueueWriter } from './queue.ts';
 export type { ReadingPair, ReadingReader, Repeatable } from './readings.ts';
+export type { AttributeReader } from './attributes.ts';
 export type { AuditDraw, ClaimRecord, ReportReader, ReportRecord, ReportWriter } from './reports.ts';
 export type { ProjectFacts, SchemaReader, SchemaWriter, SettingsReader, SettingsWriter } from './schemas.ts';
+export type { TrayFinding, TrayReader, TrayRecord, TrayWriter } from './tray.ts';
 export type { Verification, VerificationCode, VerificationProblem } from './verify.ts';
 export type {
   EncoderRecord,

@@ -14,6 +14,7 @@ import {
   type AnnotationReader,
   type AnnotationWriter,
 } from './annotations.ts';
+import { createAttributeReader, type AttributeReader } from './attributes.ts';
 import { backupProject, type BackupResult } from './backup.ts';
 import { openBlobs, syncFolder, type Blobs } from './blobs.ts';
 import { assertFull, connectReader, connectWriter, createGuard, enterWal, translated, type Db } from './connection.ts';
@@ -39,6 +40,7 @@ import {
   type SettingsReader,
   type SettingsWriter,
 } from './schemas.ts';
+import { createTrayReader, createTrayWriter, type TrayReader, type TrayWriter } from './tray.ts';
 import { verifyProject, type Verification } from './verify.ts';
 import { createVersionReader, createVersionWriter, type VersionReader, type VersionWriter } from './versions.ts';
 
@@ -64,6 +66,8 @@ export interface ProjectReader {
   readonly readings: ReadingReader;
   readonly versions: VersionReader;
   readonly reports: ReportReader;
+  readonly attributes: AttributeReader;
+  readonly tray: TrayReader;
   readonly jobs: JobReader;
   readonly blobs: Blobs;
   /** Kept counters; nothing is counted. */
@@ -84,6 +88,7 @@ export interface ProjectStore extends Omit<ProjectReader, 'items'> {
   readonly queue: QueueWriter;
   readonly versions: VersionWriter;
   readonly reports: ReportWriter;
+  readonly tray: TrayWriter;
   readonly jobs: JobWriter;
   /** The copy of the project file made before an older format was brought up, or null. */
   readonly migrationBackup: string | null;
@@ -189,6 +194,8 @@ function composeReader(dir: string, db: Db): ProjectReader {
     readings: guard.wrap(createReadingReader(db)),
     versions: guard.wrap(createVersionReader(db)),
     reports: guard.wrap(createReportReader(db)),
+    attributes: guard.wrap(createAttributeReader(db)),
+    tray: guard.wrap(createTrayReader(db)),
     jobs: guard.wrap(createJobReader(db)),
     blobs,
     ...guard.wrap({ counts: createCountReader(db) }),
@@ -234,6 +241,8 @@ function composeStore(
     readings: guard.wrap(createReadingReader(db)),
     versions: guard.wrap(createVersionWriter(db, clock)),
     reports: guard.wrap(createReportWriter(db, clock)),
+    attributes: guard.wrap(createAttributeReader(db)),
+    tray: guard.wrap(createTrayWriter(db, clock)),
     jobs: guard.wrap(createJobWriter(db, clock)),
     blobs,
     migrationBackup,
