@@ -1,10 +1,11 @@
 /**
  * The next batch: who may be asked, which strategy asks, and why each item is asked, in the
  * words of the contract. Settled items and those about to be seen are left out; skipped
- * ones come back when nothing else is left. Audit items are drawn by chance alone. No batch
- * holds two near duplicates, nor an item whose original cannot be read.
+ * ones come back when nothing else is left. Audit items are drawn by chance alone, one of
+ * each component while there are others. No batch holds two near duplicates, nor an item
+ * whose original cannot be read.
  */
-import { select, strategyNamed, type Pick as PickedRow } from './acquisition/index.ts';
+import { drawAudit, select, strategyNamed, type Pick as PickedRow } from './acquisition/index.ts';
 import type { Chosen, Pick } from './compute-api.ts';
 import type { ItemId } from './domain/item.ts';
 import { row } from './domain/matrix.ts';
@@ -65,18 +66,18 @@ export async function chooseItems(
     signal,
   });
   const distribution = (i: number) => (current ? Array.from(row(current.probabilities, i)) : null);
-  const drawn = await select('random', {
+  const isAudited = (i: number) => rows.role[i] === AUDIT && (rows.state[i] === LABELLED || kept.has(rows.id[i]));
+  const drawn = drawAudit({
     candidates: askable(AUDIT, OPEN),
-    labelled: rowsWhere(items, (i) => rows.state[i] === LABELLED),
-    batch: auditCount,
+    component: rows.component,
+    audited: new Set(rowsWhere(items, isAudited).map((i) => rows.component[i])),
+    count: auditCount,
     seed: createRng(seed).derive('audit draw').seed,
-    duplicates: rows.cluster,
-    signal,
   });
   return {
     kind: 'chosen',
     picks: picks.map((pick) => explain(pick, items, distribution(pick.index))),
-    audit: drawn.map(({ index }) => ({
+    audit: drawn.map((index) => ({
       item: rows.id[index],
       score: 0,
       strategy: 'audit',

@@ -53,6 +53,8 @@ export interface PoolRows {
   state: Uint8Array;
   /** The label's classes where the state is labelled, else null. */
   classes: (string[] | null)[];
+  /** The annotation that decided; 0 where the item is open. */
+  by: Int32Array;
 }
 
 export interface ItemReader {
@@ -69,6 +71,8 @@ export interface ItemReader {
   partKinds(): Record<Part['kind'], number>;
   /** Oracle labels by `seq`: for simulations and nothing else. */
   oracleOf(): Map<number, string[]>;
+  /** Items that are not open, by `seq`, ascending. */
+  decided(): number[];
   /** The `seq` of an item, or null. */
   seqOf(id: ItemId): number | null;
 }
@@ -129,13 +133,14 @@ export function createItemReader(db: Db): ItemReader {
   const lists = new Map<string, ReturnType<typeof list>>();
   const size = db.prepare<[], { n: number }>('SELECT count(*) AS n FROM items');
   const columns = db
-    .prepare<[], [number, ItemId, number, number, Role, ItemState | null, string | null]>(
-      'SELECT i.seq, i.id, i.component, i.cluster, i.role, s.state, s.classes FROM items i LEFT JOIN item_state s ON s.item = i.seq ORDER BY i.seq',
+    .prepare<[], [number, ItemId, number, number, Role, ItemState | null, string | null, number | null]>(
+      'SELECT i.seq, i.id, i.component, i.cluster, i.role, s.state, s.classes, s.decided_by FROM items i LEFT JOIN item_state s ON s.item = i.seq ORDER BY i.seq',
     )
     .raw();
   const kinds = db.prepare<[], { kind: Part['kind']; n: number }>(
     'SELECT kind, count(DISTINCT item) AS n FROM parts GROUP BY kind',
   );
+  const decided = db.prepare<[], number>('SELECT item FROM item_state ORDER BY item').pluck();
   const oracle = db.prepare<[], { item: number; classes: string }>('SELECT item, classes FROM oracle');
 
   const partsOf = (seq: number) => parts.all(seq * PARTS_PER_ITEM, (seq + 1) * PARTS_PER_ITEM).map(partOf);
@@ -180,16 +185,18 @@ export function createItemReader(db: Db): ItemReader {
           role: new Uint8Array(count),
           state: new Uint8Array(count),
           classes: new Array<string[] | null>(count).fill(null),
+          by: new Int32Array(count),
         };
         const parsed = new Map<string, string[]>();
         let i = 0;
-        for (const [seq, id, component, cluster, role, state, classes] of columns.iterate()) {
+        for (const [seq, id, component, cluster, role, state, classes, by] of columns.iterate()) {
           rows.seq[i] = seq;
           rows.id[i] = id;
           rows.component[i] = component;
           rows.cluster[i] = cluster;
           rows.role[i] = role === 'audit' ? 1 : 0;
           if (state !== null) rows.state[i] = ITEM_STATES.indexOf(state);
+          if (by !== null) rows.by[i] = by;
           if (classes !== null) {
             const known = parsed.get(classes) ?? fromJson<string[]>(classes);
             parsed.set(classes, known);
@@ -207,6 +214,7 @@ export function createItemReader(db: Db): ItemReader {
       return counts;
     },
     oracleOf: () => new Map(oracle.all().map(({ item, classes }) => [item, fromJson<string[]>(classes)])),
+    decided: () => decided.all(),
     seqOf: (id) => seqOf.get(id)?.seq ?? null,
   };
 }
