@@ -43,6 +43,17 @@ export function ratio(x: number): string {
   return number({ maximumSignificantDigits: 2 }).format(x);
 }
 
+/** A number that is only known roughly: whole, and rounded to two digits from a hundred on. */
+export function roughly(x: number): string {
+  const whole = Math.round(x);
+  return Math.abs(whole) < 100 ? count(whole) : number({ maximumSignificantDigits: 2 }).format(whole);
+}
+
+/** A chosen share, with as many digits as it has: "5 %", "0.5 %". */
+export function level(share: number): string {
+  return number({ style: 'percent', maximumFractionDigits: 1 }).format(share);
+}
+
 export function percent(share: number | null, digits = 0): string {
   if (share === null) return DASH;
   return number({ style: 'percent', minimumFractionDigits: digits, maximumFractionDigits: digits }).format(share);

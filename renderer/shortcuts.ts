@@ -6,7 +6,7 @@
 import { matchKeybindingPress, parseKeybinding, type KeybindingPress } from 'tinykeys';
 import { m } from './paraglide/messages.js';
 
-export type Scope = 'everywhere' | 'label' | 'versions' | 'data';
+export type Scope = 'everywhere' | 'label' | 'evidence' | 'versions' | 'data';
 
 interface Shortcut {
   id: string;
@@ -64,6 +64,12 @@ export const SHORTCUTS = [
   { id: 'scroll-down', keys: ['j'], scope: 'label', says: () => m.command_scroll_down(), repeats: true },
   { id: 'scroll-up', keys: ['k'], scope: 'label', says: () => m.command_scroll_up(), repeats: true },
   { id: 'add-class', keys: ['g c'], scope: 'label', says: () => m.command_add_class() },
+
+  { id: 'evidence-progress', keys: ['1'], scope: 'evidence', says: () => m.command_evidence_progress() },
+  { id: 'evidence-guarantee', keys: ['2'], scope: 'evidence', says: () => m.command_evidence_guarantee() },
+  { id: 'evidence-subgroups', keys: ['3'], scope: 'evidence', says: () => m.command_evidence_subgroups() },
+  { id: 'evidence-drift', keys: ['4'], scope: 'evidence', says: () => m.command_evidence_drift() },
+  { id: 'evidence-table', keys: ['t'], scope: 'evidence', says: () => m.command_evidence_table() },
 
   {
     id: 'version-down',

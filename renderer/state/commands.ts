@@ -99,6 +99,12 @@ export function createCommands(parts: Parts): Record<CommandId, () => void> {
     'scroll-up': () => viewing.scroll(-1),
     'add-class': () => (desk.dialog = 'add-class'),
 
+    'evidence-progress': () => evidence.show('progress'),
+    'evidence-guarantee': () => evidence.show('guarantee'),
+    'evidence-subgroups': () => evidence.show('subgroups'),
+    'evidence-drift': () => evidence.show('drift'),
+    'evidence-table': () => (evidence.tabular = !evidence.tabular),
+
     'version-down': () => versions.step(1),
     'version-up': () => versions.step(-1),
     promote: () => void versions.promote(),

@@ -1,48 +1,57 @@
 /**
- * Evidence: what the audit set has measured so far, one point for each model version, and
- * the guarantee for a chosen α and δ. Fetched only while it is looked at.
+ * Evidence: which of its tabs is open, the learning curve, the newest report with forecast,
+ * saving and advice, and the target they go by. What a tab shows is fetched while it is
+ * looked at; the engine keeps it all.
  */
-import type { GuaranteeData } from '../../main/api.ts';
+import type { EvidenceReportData } from '../../main/api-evidence.ts';
 import type { Api } from '../engine.ts';
 import type { Desk } from './desk.svelte.ts';
+import { Differences } from './differences.svelte.ts';
+import { Guarantees } from './guarantees.svelte.ts';
 
 export type Curve = Awaited<ReturnType<Api['evidence']['curve']>>;
-
-export const ALPHAS = [0.01, 0.02, 0.05, 0.1, 0.2];
-export const DELTAS = [0.01, 0.05, 0.1, 0.2];
+export const TABS = ['progress', 'guarantee', 'subgroups', 'drift'] as const;
+export type Tab = (typeof TABS)[number];
 
 export class Evidence {
+  tab = $state<Tab>('progress');
   curve = $state.raw<Curve | null>(null);
-  guarantee = $state.raw<GuaranteeData | null>(null);
-  alpha = $state(0.05);
-  delta = $state(0.1);
-  /** Whether the chart is shown as a table. */
+  /** Undefined until asked; null before the first version was measured. */
+  report = $state.raw<EvidenceReportData | null | undefined>(undefined);
+  /** Whether the charts are shown as tables. */
   tabular = $state(false);
+  readonly guarantees: Guarantees;
+  readonly differences: Differences;
   readonly #desk: Desk;
-  #asked = 0;
 
   constructor(desk: Desk) {
     this.#desk = desk;
-    desk.watch(['versions', 'annotations', 'project'], () => {
+    this.guarantees = new Guarantees(desk);
+    this.differences = new Differences(desk);
+    desk.watch(['versions', 'annotations', 'project', 'items'], () => {
       if (desk.view === 'evidence') void this.refetch();
     });
   }
 
-  async refetch(): Promise<void> {
-    if (this.#desk.status === null) return;
-    const curve = await this.#desk.try((api) => api.evidence.curve());
-    if (curve) this.curve = curve;
-    await this.ask(this.alpha, this.delta);
+  show(tab: Tab): void {
+    this.#desk.go('evidence');
+    this.tab = tab;
   }
 
-  async ask(alpha: number, delta: number): Promise<void> {
-    this.alpha = alpha;
-    this.delta = delta;
-    const asked = ++this.#asked;
-    // Without a version there is nothing to ask about; the card says so.
-    if (this.#desk.status?.modelVersion == null) return;
-    const guarantee = await this.#desk.try((api) => api.evidence.guarantee({ alpha, delta }));
-    if (guarantee && asked === this.#asked) this.guarantee = guarantee;
+  async refetch(): Promise<void> {
+    if (this.#desk.status === null) return;
+    if (this.tab === 'guarantee') return this.guarantees.refetch();
+    if (this.tab === 'subgroups') return this.differences.refetchSubgroups();
+    if (this.tab === 'drift') return this.differences.refetchDrift();
+    const curve = await this.#desk.try((api) => api.evidence.curve());
+    if (curve) this.curve = curve;
+    const report = await this.#desk.try((api) => api.evidence.report());
+    if (report !== undefined) this.report = report;
+  }
+
+  async aim(target: number): Promise<void> {
+    const report = await this.#desk.try((api) => api.evidence.setTarget({ target }));
+    if (report !== undefined) this.report = report;
   }
 
   async train(): Promise<void> {

@@ -1,0 +1,141 @@
+/**
+ * What was measured, put into sentences: labels left, labels saved, advice to stop, claims,
+ * gaps between groups, and p-values. Bounds that have no end are said, and so is what is
+ * missing where nothing can be said yet.
+ */
+import type {
+  DriftData,
+  ForecastData,
+  GuaranteeData,
+  MeasuredData,
+  SavedData,
+  StopAdviceData,
+  SubgroupColumnData,
+} from '../main/api-evidence.ts';
+import { count, decimal, level, percent, percentRange, plain, roughly } from './format.ts';
+import { m } from './paraglide/messages.js';
+import type { Measure } from './state/differences.svelte.ts';
+
+/** A value, its lower end and its upper end; null = beyond every number. */
+type Bounded = NonNullable<ForecastData['labelsLeft']>;
+
+/** Both ends of an interval of counts, rounded alike; "from 120 on" where it has no upper end. */
+function span({ low, high }: Bounded, say: (x: number) => string = roughly): string {
+  return high === null ? m.span_open({ low: say(low) }) : m.span({ low: say(low), high: say(high) });
+}
+
+/** How many labels to the target, in one sentence with its interval. */
+export function labelsLeftSentence({ code, target, labelsLeft, ceiling }: ForecastData): string {
+  const aim = level(target);
+  if (code === 'reached') return m.forecast_reached({ target: aim });
+  if (code === 'out-of-reach')
+    return ceiling?.value == null
+      ? m.forecast_beyond({ target: aim })
+      : m.forecast_beyond_ceiling({
+          target: aim,
+          ceiling: percent(ceiling.value),
+          range: percentRange(ceiling.low, ceiling.high ?? 1),
+        });
+  if (code === 'too-few' || labelsLeft === null) return m.forecast_too_few();
+  if (labelsLeft.value === null) return m.forecast_at_least({ low: roughly(labelsLeft.low), target: aim });
+  return m.forecast_left({
+    count: Math.round(labelsLeft.value),
+    n: roughly(labelsLeft.value),
+    span: span(labelsLeft),
+    target: aim,
+  });
+}
+
+/** The time that those labels take; empty where it is not known. */
+export function hoursLeftSentence({ code, hoursLeft }: ForecastData): string {
+  if (code !== 'ok' || hoursLeft?.value == null) return '';
+  const inMinutes = hoursLeft.value < 1.5;
+  const scale = inMinutes ? 60 : 1;
+  const scaled = (x: number | null) => (x === null ? null : x * scale);
+  const say = (x: number) => (inMinutes || x >= 10 ? roughly(x) : decimal(x, 1));
+  const n = say(hoursLeft.value * scale);
+  const range = span({ value: null, low: hoursLeft.low * scale, high: scaled(hoursLeft.high) }, say);
+  return inMinutes ? m.pace_minutes({ n, span: range }) : m.pace_hours({ n, span: range });
+}
+
+export function savedSentence({ code, saved }: SavedData): string {
+  if (code === 'too-few' || saved === null) return m.saved_too_few();
+  if (code === 'none') return m.saved_none({ span: span(saved) });
+  if (code === 'at-least' || saved.value === null) return m.saved_at_least({ low: roughly(saved.low) });
+  return m.saved_so_far({ count: Math.round(saved.value), n: roughly(saved.value), span: span(saved) });
+}
+
+type Rule = StopAdviceData['rule'];
+const RULES: Record<Rule, { name: () => string; says: (advice: StopAdviceData) => string }> = {
+  stable: {
+    name: () => m.advice_stable(),
+    says: ({ met }) => (met === null ? m.advice_stable_unknown() : m.advice_stable_why()),
+  },
+  gain: {
+    name: () => m.advice_gain(),
+    says: ({ met }) => (met === null ? m.advice_gain_unknown() : m.advice_gain_why()),
+  },
+  guarantee: {
+    name: () => m.advice_guarantee(),
+    says: ({ met }) => (met === null ? m.advice_guarantee_unknown() : m.advice_guarantee_why()),
+  },
+  confident: {
+    name: () => m.advice_confident(),
+    says: ({ met }) => (met === null ? m.advice_confident_unknown() : m.advice_confident_why()),
+  },
+};
+
+/** A rule's name, and its reason in one line. */
+export function adviceWords(advice: StopAdviceData): { name: string; reason: string } {
+  const rule = RULES[advice.rule];
+  return { name: rule.name(), reason: rule.says(advice) };
+}
+
+/** What is missing to promise anything at a level; empty where something is promised. */
+export function neededSentence({ threshold, needed, alpha }: GuaranteeData): string {
+  if (threshold !== null) return '';
+  return needed === null
+    ? m.needed_unknown({ alpha: level(alpha) })
+    : m.needed_more({ count: needed, n: count(needed), alpha: level(alpha) });
+}
+
+const MEASURE_NAMES: Record<Measure, () => string> = {
+  accuracy: () => m.accuracy(),
+  balancedAccuracy: () => m.balanced_accuracy(),
+  sensitivity: () => m.mean_sensitivity(),
+  specificity: () => m.mean_specificity(),
+};
+export const measureWord = (measure: Measure) => MEASURE_NAMES[measure]();
+
+/** The largest gap that the numbers support, or that there is none. */
+export function gapSentence(gap: SubgroupColumnData['gap']): string {
+  if (gap === null || gap.difference.value === null) return m.gap_none();
+  return m.gap_some({
+    worst: plain(gap.worst),
+    best: plain(gap.best),
+    points: decimal(gap.difference.value * 100, 1),
+    low: decimal(gap.difference.low * 100, 1),
+    high: decimal(gap.difference.high * 100, 1),
+    chance: chanceWords(gap.pValue),
+  });
+}
+
+/** How often chance alone would make so large a difference. */
+export function chanceWords(pValue: number): string {
+  if (pValue >= 0.1) return m.chance_often({ share: percent(pValue) });
+  const of = pValue <= 0 ? 1000 : Math.min(1000, Math.floor(1 / pValue));
+  return pValue < 0.001 ? m.chance_less({ n: count(1000) }) : m.chance_one({ n: count(of) });
+}
+
+/** The size of a difference between two sets of vectors, from 0 (none) to 1 (nothing in common). */
+export function distanceWords({ distance }: Pick<DriftData, 'distance'>): string {
+  if (distance < 0.02) return m.distance_none();
+  if (distance < 0.1) return m.distance_small();
+  return distance < 0.3 ? m.distance_clear() : m.distance_large();
+}
+
+/** A value with its interval; what is missing where there is none. */
+export function measuredWords(measured: MeasuredData): string {
+  if (measured.value === null) return m.measured_none();
+  return m.measured({ value: percent(measured.value, 1), range: percentRange(measured.low, measured.high) });
+}
