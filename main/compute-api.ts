@@ -190,6 +190,24 @@ export interface Evidence {
   guarantee: GuaranteeData | null;
 }
 
+/** Labels of the pool that are worth a second look, the most useful first. */
+export interface LooksFound {
+  modelVersion: number;
+  seed: number;
+  /** The last annotation that it knows of. */
+  sequence: number;
+  looks: {
+    item: ItemId;
+    /** The act that labelled it. */
+    sequence: number;
+    reason: 'noise' | 'third-opinion';
+    /** By a model that has not seen the item; with what was read, by who reads how. */
+    suggested: { classes: string[]; probability: number };
+    fused: { classes: string[]; probability: number };
+    score: number;
+  }[];
+}
+
 export interface SimulationOptions {
   strategies: string[];
   budget: number;
@@ -236,6 +254,8 @@ export const computeContract = {
   predict: oc
     .input(type<{ items: ItemId[] | null }>())
     .output(type<{ modelVersion: number; classes: string[]; items: { item: ItemId; probabilities: number[] }[] }>()),
+  /** Null before the first version. */
+  looks: oc.input(type<{ seed: number }>()).output(type<LooksFound | null>()),
   similar: oc.input(type<{ item: ItemId; count: number }>()).output(type<{ item: ItemId; similarity: number }[]>()),
   why: oc.input(type<WhyQuestion>()).output(type<WhyFound>()),
   explain: oc.input(type<ExplanationQuestion>()).output(type<ExplanationData>()),

@@ -72,6 +72,9 @@ const router = os.router({
   evidence: os.evidence.handler(async ({ input }) => (await learner()).evidence(input)),
   predict: os.predict.handler(async ({ input }) => (await learner()).predict(input.items)),
   similar: os.similar.handler(async ({ input }) => (await learner()).similar(input.item, input.count)),
+  looks: os.looks.handler(async ({ input, signal }) =>
+    (await import('./looks.ts')).findLooks((await learner()).parts, input.seed, signal),
+  ),
   why: os.why.handler(async ({ input, signal }) =>
     (await import('./why.ts')).whyAsked((await learner()).parts, input, signal),
   ),

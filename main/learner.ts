@@ -76,6 +76,8 @@ export interface LearnerParts {
   measuring: Measuring;
   /** Every item under the encoder of the live version, embedded first where need be. */
   items(report?: Report, signal?: AbortSignal): Promise<EmbeddedItems>;
+  /** What the pool says before any label. */
+  prior(items: EmbeddedItems): Promise<PoolPrior>;
 }
 
 /** Items embedded between two reports, and between two writes of the cache. */
@@ -114,6 +116,7 @@ export class Learner {
       cache: this.#cache,
       measuring: this.#measuring,
       items: (report, signal) => this.#itemsInUse(report ?? (() => undefined), signal),
+      prior: ({ rows, space }) => this.#priorOf(rows, space),
     };
   }
 

@@ -110,8 +110,30 @@ export function bootstrapKappa(table: PairTable, seed: number, draws = 1000): { 
   return { low: at(0.025), high: at(0.975) };
 }
 
+/** A coefficient of agreement over items, with an interval made like that of `cohenKappa`. */
+export interface Coefficient {
+  value: number | null;
+  low: number;
+  high: number;
+  /** Items it rests on. */
+  n: number;
+}
+
+const UNDEFINED = { value: null, low: -1, high: 1 };
+
+/** 1 − observed / expected disagreement. Disagreements per item lie in [0, 1], and no mean of such varies more than a share does. */
+function coefficient(observed: number, expected: number, n: number): Coefficient {
+  const { low, high } = clopperPearson(Math.max(0, Math.min(n, observed * n)), n);
+  return {
+    value: 1 - observed / expected,
+    low: Math.max(-1, 1 - high / expected),
+    high: 1 - low / expected,
+    n,
+  };
+}
+
 /** Agreement of equally many readings of each item, from counts `[n][c]` of who gave which class (Fleiss 1971); the standard error is the one for testing “no agreement beyond chance” (Fleiss, Nee & Landis 1979). */
-export function fleissKappa(counts: PairTable): { value: number | null; standardError: number | null } {
+export function fleissKappa(counts: PairTable): Coefficient & { standardError: number | null } {
   const n = counts.length;
   const readings = n === 0 ? 0 : counts[0].reduce((a, b) => a + b, 0);
   const c = n === 0 ? 0 : counts[0].length;
@@ -135,16 +157,17 @@ export function fleissKappa(counts: PairTable): { value: number | null; standard
     spread += p * (1 - p);
     skew += p * (1 - p) * (1 - 2 * p);
   }
-  if (n === 0 || spread === 0) return { value: null, standardError: null };
+  if (n === 0 || spread === 0) return { ...UNDEFINED, n, standardError: null };
   return {
-    value: (agreeing - expected) / (1 - expected),
+    ...coefficient(1 - agreeing, 1 - expected, n),
     standardError: Math.sqrt(((2 / (n * readings * (readings - 1))) * (spread * spread - skew)) / (spread * spread)),
   };
 }
 
 /** Krippendorff's alpha for nominal classes (Krippendorff 2011): rows are items, columns annotators, null = not read. Items with fewer than two readings say nothing. */
-export function krippendorffAlpha(items: readonly (readonly (number | null)[])[], classCount: number): number | null {
+export function krippendorffAlpha(items: readonly (readonly (number | null)[])[], classCount: number): Coefficient {
   const totals = new Float64Array(classCount);
+  let n = 0;
   let paired = 0;
   let disagreements = 0;
   for (const item of items) {
@@ -156,6 +179,7 @@ export function krippendorffAlpha(items: readonly (readonly (number | null)[])[]
       readings++;
     }
     if (readings < 2) continue;
+    n++;
     paired += readings;
     let same = 0;
     counts.forEach((count, j) => {
@@ -166,8 +190,8 @@ export function krippendorffAlpha(items: readonly (readonly (number | null)[])[]
   }
   let possible = paired * paired;
   for (const total of totals) possible -= total * total;
-  if (possible === 0) return null;
-  return 1 - ((paired - 1) * disagreements) / possible;
+  if (possible === 0) return { ...UNDEFINED, n };
+  return coefficient(disagreements / paired, possible / (paired * (paired - 1)), n);
 }
 
 /** One kappa per class, of “has it or not”. Chosen over one distance between sets (MASI, Passonneau 2006) because each class is a question of its own, and the answer says which question is read differently. */

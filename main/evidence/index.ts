@@ -2,6 +2,16 @@
  * What can be believed, and how firmly: exact intervals and the guarantee, from what was
  * drawn at random. Pure functions over arrays; no files, no models, no clock.
  */
+export {
+  classKappas,
+  cohenKappa,
+  fleissKappa,
+  krippendorffAlpha,
+  pairTable,
+  type Coefficient,
+  type Kappa,
+} from './agreement.ts';
+export { estimateAnnotators } from './annotators.ts';
 export { binomialAtMost, clopperPearson, upperBound, type Interval } from './binomial.ts';
 export { nextLookAt, planLooks, spentAt } from './claims.ts';
 export { embeddingShift, predictionShift, type EmbeddingShift, type PredictionShift } from './drift.ts';
@@ -18,6 +28,8 @@ export {
   type Level,
 } from './guarantee.ts';
 export { auditMetrics, type AuditMetrics, type ClassMeasures, type Measured, type MetricsInput } from './metrics.ts';
+export { judgeLabels, type Answer } from './judging.ts';
+export { paceAt, sessionsOf } from './pace.ts';
 export { measureSaving, type Saving, type SavingInput } from './saving.ts';
 export { adviseStopping, type StopAdvice } from './stopping.ts';
 export { groupColumn, supportedGaps, type Gap, type GroupedColumn } from './subgroups.ts';

@@ -27,6 +27,8 @@ export interface ReadingReader {
   pairs(): ReadingPair[];
   /** A label that is in force and that `annotator` has not read a second time, by its sequence number; else null. */
   repeatable(sequence: number, annotator: string): Repeatable | null;
+  /** The act that labelled an item, or null where it is not labelled. */
+  labelOf(item: ItemId): number | null;
   /** The annotator's label before which they made `count` more; null where there are not so many. */
   labelBefore(annotator: string, count: number): number | null;
   /** People and how many labels of theirs stand. */
@@ -52,6 +54,11 @@ export function createReadingReader(db: Db): ReadingReader {
      WHERE l.sequence = @sequence AND s.state = 'labelled' AND s.decided_by = l.sequence
        AND NOT EXISTS (SELECT 1 FROM annotations a WHERE a.repeats = l.sequence AND a.annotator = @annotator AND ${STANDS})`,
   );
+  const labelOf = db
+    .prepare<[string], number>(
+      `SELECT s.decided_by FROM items i JOIN item_state s ON s.item = i.seq WHERE i.id = ? AND s.state = 'labelled'`,
+    )
+    .pluck();
   const before = db
     .prepare<[string, number], number>(
       `SELECT sequence FROM annotations WHERE annotator = ? AND act = 'label' AND act <> 'retract' ORDER BY sequence DESC LIMIT 1 OFFSET ?`,
@@ -81,6 +88,7 @@ export function createReadingReader(db: Db): ReadingReader {
         ];
       }),
     repeatable: (sequence, annotator) => repeatable.get({ sequence, annotator }) ?? null,
+    labelOf: (item) => labelOf.get(item) ?? null,
     labelBefore: (annotator, count) => before.get(annotator, count) ?? null,
     annotators: () => annotators.all(IMPORTER),
     timed: (annotator, limit) => timed.all(annotator, limit).reverse(),

@@ -99,8 +99,10 @@ describe('Cohen’s kappa', () => {
 
 describe('Fleiss’ kappa', () => {
   it('is the published one', () => {
-    const { value, standardError } = fleissKappa(FLEISS);
+    const { value, low, high, standardError } = fleissKappa(FLEISS);
     expect(value).toBeCloseTo(0.43, 3);
+    expect(low).toBeLessThan(0.43 - 2 * standardError!);
+    expect(high).toBeGreaterThan(0.43 + 2 * standardError!);
     // NumPy, from the formula of 1979 that corrects the one of 1971.
     expect(standardError).toBeCloseTo(0.02437393209941115, 12);
   });
@@ -116,17 +118,22 @@ describe('Krippendorff’s alpha', () => {
     const items = Array.from({ length: 12 }, (_, i) =>
       OBSERVERS.map((row) => (row[i] === '0' ? null : Number(row[i]) - 1)),
     );
-    expect(krippendorffAlpha(items, 5)).toBeCloseTo(0.743, 3);
+    const { value, low, high, n } = krippendorffAlpha(items, 5);
+    expect(value).toBeCloseTo(0.743, 3);
+    // One of the twelve was read once.
+    expect(n).toBe(11);
+    expect(low).toBeLessThan(0.5);
+    expect(high).toBeGreaterThan(0.9);
   });
 
   it('comes near Fleiss’ kappa where nothing is missing', () => {
     const items = FLEISS.map((row) => row.flatMap((count, j) => new Array<number>(count).fill(j)));
     // α = 1 − (1 − κ)(1 − 1/N) for N readings in all.
-    expect(krippendorffAlpha(items, 5)).toBeCloseTo(1 - (1 - fleissKappa(FLEISS).value!) * (1 - 1 / 180), 12);
+    expect(krippendorffAlpha(items, 5).value).toBeCloseTo(1 - (1 - fleissKappa(FLEISS).value!) * (1 - 1 / 180), 12);
   });
 
   it('says nothing of items read once', () => {
-    expect(krippendorffAlpha([[0, null], [null, 1]], 2)).toBeNull(); // prettier-ignore
+    expect(krippendorffAlpha([[0, null], [null, 1]], 2).value).toBeNull(); // prettier-ignore
   });
 });
 
