@@ -1,26 +1,32 @@
 /**
  * The ONE table: key → command → description. It binds the keyboard, draws the help sheet,
  * fills the command palette and labels the buttons. Scopes other than `everywhere` hold
- * only while that view is open. Keys are tinykeys' words.
+ * only while that view, or that tab of it, is open. Keys are tinykeys' words.
  */
 import { matchKeybindingPress, parseKeybinding, type KeybindingPress } from 'tinykeys';
 import { m } from './paraglide/messages.js';
 
-export type Scope = 'everywhere' | 'label' | 'evidence' | 'versions' | 'data';
+export type Scope = 'everywhere' | 'label' | 'looks' | 'tray' | 'evidence' | 'versions' | 'data';
 
 interface Shortcut {
   id: string;
   keys: readonly string[];
-  scope: Scope;
+  scope: Scope | readonly Scope[];
   /** What it does, for the help sheet and the palette. */
   says: () => string;
   /** Holding the key repeats it. */
   repeats?: boolean;
 }
 
+/** Where an item stands large. */
+const STAGES = ['label', 'looks', 'tray'] as const;
+
 export const SHORTCUTS = [
   { id: 'go-label', keys: ['g l'], scope: 'everywhere', says: () => m.command_go_label() },
   { id: 'go-evidence', keys: ['g e'], scope: 'everywhere', says: () => m.command_go_evidence() },
+  { id: 'go-looks', keys: ['g a'], scope: 'everywhere', says: () => m.command_go_looks() },
+  { id: 'go-consistency', keys: ['g k'], scope: 'everywhere', says: () => m.command_go_consistency() },
+  { id: 'go-tray', keys: ['g y'], scope: 'everywhere', says: () => m.command_go_tray() },
   { id: 'go-training', keys: ['g r'], scope: 'everywhere', says: () => m.command_go_training() },
   { id: 'go-versions', keys: ['g v'], scope: 'everywhere', says: () => m.command_go_versions() },
   { id: 'go-data', keys: ['g d'], scope: 'everywhere', says: () => m.command_go_data() },
@@ -47,23 +53,45 @@ export const SHORTCUTS = [
   { id: 'submit', keys: ['Enter'], scope: 'label', says: () => m.command_submit() },
   { id: 'reveal', keys: ['p'], scope: 'label', says: () => m.command_reveal() },
   { id: 'similar', keys: ['s'], scope: 'label', says: () => m.command_similar() },
+  { id: 'why', keys: ['w'], scope: 'label', says: () => m.command_why() },
+  { id: 'why-close', keys: ['Escape'], scope: 'label', says: () => m.command_why_close() },
   { id: 'explain', keys: ['h'], scope: 'label', says: () => m.command_explain() },
   { id: 'explain-class', keys: ['Shift+H'], scope: 'label', says: () => m.command_explain_class() },
   { id: 'fainter', keys: [','], scope: 'label', says: () => m.command_fainter(), repeats: true },
   { id: 'stronger', keys: ['.'], scope: 'label', says: () => m.command_stronger(), repeats: true },
   { id: 'back', keys: ['ArrowLeft'], scope: 'label', says: () => m.command_back(), repeats: true },
   { id: 'forward', keys: ['ArrowRight'], scope: 'label', says: () => m.command_forward(), repeats: true },
-  { id: 'zoom-in', keys: ['[Shift]++', '='], scope: 'label', says: () => m.command_zoom_in(), repeats: true },
-  { id: 'zoom-out', keys: ['-'], scope: 'label', says: () => m.command_zoom_out(), repeats: true },
-  { id: 'fit', keys: ['0', 'Home'], scope: 'label', says: () => m.command_fit() },
-  { id: 'darker', keys: ['['], scope: 'label', says: () => m.command_darker(), repeats: true },
-  { id: 'brighter', keys: [']'], scope: 'label', says: () => m.command_brighter(), repeats: true },
-  { id: 'softer', keys: ['[Shift]+{'], scope: 'label', says: () => m.command_softer(), repeats: true },
-  { id: 'harder', keys: ['[Shift]+}'], scope: 'label', says: () => m.command_harder(), repeats: true },
-  { id: 'invert', keys: ['i'], scope: 'label', says: () => m.command_invert() },
-  { id: 'scroll-down', keys: ['j'], scope: 'label', says: () => m.command_scroll_down(), repeats: true },
-  { id: 'scroll-up', keys: ['k'], scope: 'label', says: () => m.command_scroll_up(), repeats: true },
+  { id: 'zoom-in', keys: ['[Shift]++', '='], scope: STAGES, says: () => m.command_zoom_in(), repeats: true },
+  { id: 'zoom-out', keys: ['-'], scope: STAGES, says: () => m.command_zoom_out(), repeats: true },
+  { id: 'fit', keys: ['0', 'Home'], scope: STAGES, says: () => m.command_fit() },
+  { id: 'darker', keys: ['['], scope: STAGES, says: () => m.command_darker(), repeats: true },
+  { id: 'brighter', keys: [']'], scope: STAGES, says: () => m.command_brighter(), repeats: true },
+  { id: 'softer', keys: ['[Shift]+{'], scope: STAGES, says: () => m.command_softer(), repeats: true },
+  { id: 'harder', keys: ['[Shift]+}'], scope: STAGES, says: () => m.command_harder(), repeats: true },
+  { id: 'invert', keys: ['i'], scope: STAGES, says: () => m.command_invert() },
+  { id: 'scroll-down', keys: ['j'], scope: STAGES, says: () => m.command_scroll_down(), repeats: true },
+  { id: 'scroll-up', keys: ['k'], scope: STAGES, says: () => m.command_scroll_up(), repeats: true },
   { id: 'add-class', keys: ['g c'], scope: 'label', says: () => m.command_add_class() },
+
+  { id: 'look-confirm', keys: ['Enter'], scope: 'looks', says: () => m.command_look_confirm() },
+  {
+    id: 'look-down',
+    keys: ['ArrowDown', 'ArrowRight'],
+    scope: 'looks',
+    says: () => m.command_look_down(),
+    repeats: true,
+  },
+  { id: 'look-up', keys: ['ArrowUp', 'ArrowLeft'], scope: 'looks', says: () => m.command_look_up(), repeats: true },
+  { id: 'take-back', keys: ['u', '$mod+z'], scope: ['looks', 'tray'], says: () => m.command_undo() },
+
+  { id: 'tray-select', keys: ['Space', 'Enter'], scope: 'tray', says: () => m.command_tray_select() },
+  { id: 'tray-release', keys: ['r'], scope: 'tray', says: () => m.command_tray_release() },
+  { id: 'tray-exclude', keys: ['x'], scope: 'tray', says: () => m.command_exclude() },
+  { id: 'tray-label', keys: ['l'], scope: 'tray', says: () => m.command_tray_label() },
+  { id: 'tray-right', keys: ['ArrowRight'], scope: 'tray', says: () => m.command_tray_right(), repeats: true },
+  { id: 'tray-left', keys: ['ArrowLeft'], scope: 'tray', says: () => m.command_tray_left(), repeats: true },
+  { id: 'tray-down', keys: ['ArrowDown'], scope: 'tray', says: () => m.command_tray_down(), repeats: true },
+  { id: 'tray-up', keys: ['ArrowUp'], scope: 'tray', says: () => m.command_tray_up(), repeats: true },
 
   { id: 'evidence-progress', keys: ['1'], scope: 'evidence', says: () => m.command_evidence_progress() },
   { id: 'evidence-guarantee', keys: ['2'], scope: 'evidence', says: () => m.command_evidence_guarantee() },
@@ -85,8 +113,20 @@ export const SHORTCUTS = [
 
 export type CommandId = (typeof SHORTCUTS)[number]['id'];
 
+/** Whether a key of the table acts where one is. */
+export function holdsIn({ scope: own }: Pick<Shortcut, 'scope'>, scope: Scope): boolean {
+  return own === 'everywhere' || (typeof own === 'string' ? own === scope : own.includes(scope));
+}
+
 /** The key of the n-th class: the number row, then letters that no command uses. */
-export const CLASS_KEYS = [...'1234567890', ...'qwertyoalzvbndm'];
+export const CLASS_KEYS = [...'1234567890', ...'qertyoalzvbndm'];
+
+/** Where they answer, and how many of them do: in the tray letters have other meanings. */
+export const CLASS_KEYS_IN: Partial<Record<Scope, number>> = {
+  label: CLASS_KEYS.length,
+  looks: CLASS_KEYS.length,
+  tray: 10,
+};
 
 const MAC = typeof navigator === 'object' && /Mac|iP(hone|ad)/.test(navigator.platform);
 const CAPS: Record<string, () => string> = {
@@ -95,6 +135,7 @@ const CAPS: Record<string, () => string> = {
   Alt: () => (MAC ? '⌥' : 'Alt'),
   Space: () => m.key_space(),
   Enter: () => '↵',
+  Escape: () => 'Esc',
   ArrowLeft: () => '←',
   ArrowRight: () => '→',
   ArrowUp: () => '↑',
@@ -145,7 +186,7 @@ export function keyboard(hands: Hands): (event: KeyboardEvent) => void {
   // First the classes: with ten of them, 0 is the tenth; with fewer it fits the image (`chooseClass` decides).
   CLASS_KEYS.forEach((key, index) => {
     const act = (event: KeyboardEvent) => {
-      if (hands.scope() !== 'label') return false;
+      if (index >= (CLASS_KEYS_IN[hands.scope()] ?? 0)) return false;
       if (!event.repeat) hands.chooseClass(index);
       return true;
     };
@@ -153,7 +194,7 @@ export function keyboard(hands: Hands): (event: KeyboardEvent) => void {
   });
   for (const entry of SHORTCUTS as readonly Shortcut[]) {
     const act = (event: KeyboardEvent) => {
-      if (entry.scope !== 'everywhere' && entry.scope !== hands.scope()) return false;
+      if (!holdsIn(entry, hands.scope())) return false;
       if (!event.repeat || entry.repeats) hands.run(entry.id as CommandId);
       return true;
     };

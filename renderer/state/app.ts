@@ -1,5 +1,8 @@
 /** The desk's parts, put together once. Views import `app`; nothing here is created twice. */
+import type { Scope } from '../shortcuts.ts';
+import { Choosing } from './choosing.svelte.ts';
 import { createCommands } from './commands.ts';
+import { Consistency } from './consistency.svelte.ts';
 import { Desk } from './desk.svelte.ts';
 import { DeviceChoice } from './devices.svelte.ts';
 import { Encoders } from './encoders.svelte.ts';
@@ -7,21 +10,31 @@ import { Evidence } from './evidence.svelte.ts';
 import { Explaining } from './explaining.svelte.ts';
 import { Items } from './items.svelte.ts';
 import { Labelling } from './labelling.svelte.ts';
+import { Looks } from './looks.svelte.ts';
 import { Preferences } from './preferences.svelte.ts';
+import { Tray } from './tray.svelte.ts';
 import { Tuning } from './tuning.svelte.ts';
 import { VersionExport } from './version-export.svelte.ts';
 import { Versions } from './versions.svelte.ts';
 import { Viewing } from './viewing.svelte.ts';
+import { Why } from './why.svelte.ts';
 import { Wizard } from './wizard.svelte.ts';
 
 const desk = new Desk();
 const preferences = new Preferences();
 const labelling = new Labelling(desk, preferences);
+const explaining = new Explaining(desk, labelling);
+const looks = new Looks(desk, labelling);
 const parts = {
   desk,
   preferences,
   labelling,
-  explaining: new Explaining(desk, labelling),
+  explaining,
+  why: new Why(desk, labelling, explaining),
+  choosing: new Choosing(desk),
+  looks,
+  consistency: new Consistency(desk, preferences),
+  tray: new Tray(desk, labelling, preferences),
   viewing: new Viewing(),
   evidence: new Evidence(desk),
   versions: new Versions(desk),
@@ -33,4 +46,25 @@ const parts = {
   wizard: new Wizard(desk),
 };
 
-export const app = { ...parts, commands: createCommands(parts) };
+/** Which keys hold: those of the open view, or of its open tab. */
+function scope(): Scope {
+  switch (desk.view) {
+    case 'label':
+    case 'evidence':
+    case 'versions':
+    case 'data':
+      return desk.view;
+    case 'looks':
+      return looks.tab === 'consistency' ? 'everywhere' : looks.tab;
+    default:
+      return 'everywhere';
+  }
+}
+
+export const app = {
+  ...parts,
+  commands: createCommands(parts),
+  get scope() {
+    return scope();
+  },
+};

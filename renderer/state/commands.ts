@@ -9,10 +9,13 @@ import type { Evidence } from './evidence.svelte.ts';
 import type { Explaining } from './explaining.svelte.ts';
 import type { Items } from './items.svelte.ts';
 import type { Labelling } from './labelling.svelte.ts';
+import type { Looks, LookTab } from './looks.svelte.ts';
 import type { Preferences } from './preferences.svelte.ts';
+import type { Tray } from './tray.svelte.ts';
 import type { Tuning } from './tuning.svelte.ts';
 import type { Versions } from './versions.svelte.ts';
 import type { Viewing } from './viewing.svelte.ts';
+import type { Why } from './why.svelte.ts';
 import type { Wizard } from './wizard.svelte.ts';
 
 export interface Parts {
@@ -22,6 +25,9 @@ export interface Parts {
   viewing: Viewing;
   evidence: Evidence;
   explaining: Explaining;
+  why: Why;
+  looks: Looks;
+  tray: Tray;
   versions: Versions;
   items: Items;
   encoders: Encoders;
@@ -35,10 +41,18 @@ const GREY_STEP = 0.05;
 export function createCommands(parts: Parts): Record<CommandId, () => void> {
   const { desk, preferences, labelling, viewing, evidence, explaining, versions, items, encoders, tuning, wizard } =
     parts;
+  const { why, looks, tray } = parts;
   const many = () => desk.status?.task === 'classify-many';
+  const goLook = (tab: LookTab) => {
+    looks.tab = tab;
+    desk.go('looks');
+  };
   return {
     'go-label': () => desk.go('label'),
     'go-evidence': () => desk.go('evidence'),
+    'go-looks': () => goLook('looks'),
+    'go-consistency': () => goLook('consistency'),
+    'go-tray': () => goLook('tray'),
     'go-training': () => desk.go('training'),
     'go-versions': () => desk.go('versions'),
     'go-data': () => desk.go('data'),
@@ -81,6 +95,8 @@ export function createCommands(parts: Parts): Record<CommandId, () => void> {
     similar: () => {
       if (labelling.similar?.length) desk.dialog = 'similar';
     },
+    why: () => why.toggle(),
+    'why-close': () => why.close(),
     explain: () => explaining.toggle(),
     'explain-class': () => explaining.nextClass(),
     fainter: () => explaining.stronger(-1),
@@ -98,6 +114,19 @@ export function createCommands(parts: Parts): Record<CommandId, () => void> {
     'scroll-down': () => viewing.scroll(1),
     'scroll-up': () => viewing.scroll(-1),
     'add-class': () => (desk.dialog = 'add-class'),
+
+    'look-confirm': () => looks.confirm(),
+    'look-down': () => looks.work.step(1),
+    'look-up': () => looks.work.step(-1),
+    'take-back': () => (looks.tab === 'tray' ? tray : looks).work.takeBack(),
+    'tray-select': () => tray.select(),
+    'tray-release': () => tray.release(),
+    'tray-exclude': () => tray.exclude(),
+    'tray-label': () => tray.label(),
+    'tray-right': () => tray.work.step(1),
+    'tray-left': () => tray.work.step(-1),
+    'tray-down': () => tray.work.step(tray.columns),
+    'tray-up': () => tray.work.step(-tray.columns),
 
     'evidence-progress': () => evidence.show('progress'),
     'evidence-guarantee': () => evidence.show('guarantee'),

@@ -6,7 +6,7 @@
 import type { Change, Status } from '../../main/api.ts';
 import { Engine, Trouble, type Api, type ConnectionState } from '../engine.ts';
 
-export const VIEWS = ['label', 'evidence', 'training', 'versions', 'data'] as const;
+export const VIEWS = ['label', 'evidence', 'looks', 'training', 'versions', 'data'] as const;
 export type View = (typeof VIEWS)[number] | 'start';
 export type Dialog =
   | 'palette'

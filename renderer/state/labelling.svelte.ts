@@ -144,7 +144,7 @@ export class Labelling {
     if (act === 'label' && this.unseen) return this.#desk.report(new Trouble('item-unseen', m.unseen_hint(), ''));
     const input = this.#input(asked, act);
     if (classes !== null) input.classes = classes;
-    this.#named(() => {
+    this.withName(() => {
       const tile: Tile = { key: this.#nextKey++, asked, act, classes, saving: true };
       const again = this.lookingAt;
       this.done = [...this.done.filter((other) => other !== again), tile].slice(-KEPT_TILES);
@@ -174,7 +174,7 @@ export class Labelling {
     const asked = this.current;
     if (asked === null || text.trim() === '') return;
     const input = { ...this.#input(asked, 'comment'), text: text.trim() };
-    this.#named(() =>
+    this.withName(() =>
       this.#inOrder(async () => {
         try {
           await this.#save(input);
@@ -187,11 +187,11 @@ export class Labelling {
   }
 
   undo(): void {
-    this.#named(() => this.#inOrder(() => this.#travel('undo')));
+    this.withName(() => this.#inOrder(() => this.#travel('undo')));
   }
 
   redo(): void {
-    this.#named(() => this.#inOrder(() => this.#travel('redo')));
+    this.withName(() => this.#inOrder(() => this.#travel('redo')));
   }
 
   /** Along the filmstrip: back into what was done, forward to the queue. */
@@ -231,10 +231,30 @@ export class Labelling {
     this.#afterName = null;
   }
 
-  #named(go: () => void): void {
+  /** Goes on once the annotator has a name. */
+  withName(go: () => void): void {
     if (this.#preferences.annotator !== '') return go();
     this.#afterName = go;
     this.#desk.dialog = 'name';
+  }
+
+  /** Records an act on an item that is not in front, after the acts before it; rejects where it could not be saved. */
+  record(input: Omit<AnnotationInputData, 'annotator'>): Promise<void> {
+    const { annotator } = this.#preferences;
+    return new Promise((resolve, reject) => {
+      this.#inOrder(() => this.#save({ ...input, annotator }).then(resolve, reject));
+    });
+  }
+
+  /** Takes back the annotator's last act, whatever it was on; the queue follows by itself. Null where that went wrong. */
+  takeBack(): Promise<string | null> {
+    const { annotator } = this.#preferences;
+    return new Promise((resolve) => {
+      this.#inOrder(async () => {
+        const undone = await this.#desk.try((api) => api.annotations.undo({ annotator }));
+        resolve(undone?.item ?? null);
+      });
+    });
   }
 
   #input(asked: QueueEntry, act: AnnotationInputData['act']): AnnotationInputData & { annotator: string } {

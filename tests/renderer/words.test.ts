@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { ACTS } from '../../main/domain/annotation.ts';
 import { DEVICES } from '../../main/domain/device.ts';
 import { ERROR_CODES } from '../../main/domain/errors.ts';
-import { caps, CLASS_KEYS, keyboard, SHORTCUTS } from '../../renderer/shortcuts.ts';
+import { caps, CLASS_KEYS, CLASS_KEYS_IN, holdsIn, keyboard, SHORTCUTS, type Scope } from '../../renderer/shortcuts.ts';
 import { ROLES } from '../../renderer/state/mapping.ts';
 
 const english = JSON.parse(readFileSync(new URL('../../renderer/i18n/en.json', import.meta.url), 'utf8')) as Record<
@@ -17,10 +17,11 @@ const unsaid = (prefix: string, codes: readonly string[]) =>
 
 describe('The keys', () => {
   test('mean one thing each wherever they work', () => {
-    for (const scope of ['label', 'versions', 'data'] as const) {
-      const active = SHORTCUTS.filter((entry) => entry.scope === scope || entry.scope === 'everywhere');
+    for (const scope of ['label', 'looks', 'tray', 'versions', 'data'] as const) {
+      const active = SHORTCUTS.filter((entry) => holdsIn(entry, scope));
       const keys = active.flatMap((entry) => entry.keys as readonly string[]);
-      const own = scope === 'label' ? [...keys, ...CLASS_KEYS.filter((k) => k !== '0')] : keys;
+      const classes = CLASS_KEYS.slice(0, CLASS_KEYS_IN[scope] ?? 0).filter((k) => k !== '0');
+      const own = [...keys, ...classes];
       expect(own.filter((k, i) => own.indexOf(k) !== i)).toEqual([]);
     }
   });
@@ -66,6 +67,16 @@ describe('Codes of the engine', () => {
     expect(unsaid('state', ['open', 'labelled', 'skipped', 'flagged', 'excluded'])).toEqual([]);
     expect(unsaid('device', DEVICES)).toEqual([]);
     expect(unsaid('device_state', ['ready', 'failed', 'absent', 'probing'])).toEqual([]);
+    const reasons = ['repeat-differs', 'annotators-differ', 'noise', 'third-opinion'];
+    expect(unsaid('look', reasons)).toEqual([]);
+    const unusual = ['far', 'blank', 'blurred', 'modality'];
+    expect([
+      ...unsaid('tray', unusual),
+      ...unsaid(
+        'tray',
+        unusual.map((code) => `${code}_measure`),
+      ),
+    ]).toEqual([]);
     expect(unsaid('version_state', ['live', 'promoted', 'held'])).toEqual([]);
   });
 });
@@ -73,7 +84,7 @@ describe('Codes of the engine', () => {
 describe('The keyboard', () => {
   const shift = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ?+{}';
   /** Types keys as a browser would report them, `gapMs` apart, and gives what happened. */
-  function type(keys: string[], gapMs = 50, scope: 'label' | 'versions' = 'label', busy = false): string[] {
+  function type(keys: string[], gapMs = 50, scope: Scope = 'label', busy = false): string[] {
     const done: string[] = [];
     const press = keyboard({
       scope: () => scope,
@@ -121,5 +132,13 @@ describe('The keyboard', () => {
     ]);
     expect(type(['p', 'B', '1'], 50, 'versions')).toEqual(['promote', 'rollback']);
     expect(type(['1', 'u'], 50, 'label', true)).toEqual([]);
+  });
+
+  test('chooses classes wherever an item is decided, in the tray with digits only', () => {
+    const r = CLASS_KEYS.indexOf('r');
+    expect(type(['2', 'r', 'u', 'w'], 50, 'looks')).toEqual(['class 1', `class ${r}`, 'take-back']);
+    expect(type(['2', 'r', 'x', 'u'], 50, 'tray')).toEqual(['class 1', 'tray-release', 'tray-exclude', 'take-back']);
+    expect(type(['2', 'r'], 50, 'everywhere')).toEqual([]);
+    expect(type(['w'])).toEqual(['why']);
   });
 });
