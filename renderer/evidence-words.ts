@@ -66,29 +66,54 @@ export function savedSentence({ code, saved }: SavedData): string {
 }
 
 type Rule = StopAdviceData['rule'];
-const RULES: Record<Rule, { name: () => string; says: (advice: StopAdviceData) => string }> = {
+/** A rule's name, what it says from its numbers, and what it waits for without them. */
+interface RuleWords {
+  name: () => string;
+  numbers: readonly string[];
+  says: (...numbers: number[]) => string;
+  waits: () => string;
+}
+const RULES: Record<Rule, RuleWords> = {
   stable: {
     name: () => m.advice_stable(),
-    says: ({ met }) => (met === null ? m.advice_stable_unknown() : m.advice_stable_why()),
+    numbers: ['mean', 'atLeast'],
+    says: (mean, enough) => m.advice_stable_why({ kappa: decimal(mean, 3), enough: decimal(enough) }),
+    waits: () => m.advice_stable_unknown(),
   },
   gain: {
     name: () => m.advice_gain(),
-    says: ({ met }) => (met === null ? m.advice_gain_unknown() : m.advice_gain_why()),
+    numbers: ['value', 'low', 'high', 'below'],
+    says: (value, low, high, below) => {
+      const points = (share: number) => decimal(share * 100, 1);
+      return m.advice_gain_why({
+        points: points(value),
+        low: points(low),
+        high: points(high),
+        below: points(below),
+      });
+    },
+    waits: () => m.advice_gain_unknown(),
   },
   guarantee: {
     name: () => m.advice_guarantee(),
-    says: ({ met }) => (met === null ? m.advice_guarantee_unknown() : m.advice_guarantee_why()),
+    numbers: ['share', 'atLeast'],
+    says: (share, enough) => m.advice_guarantee_why({ share: percent(share), enough: percent(enough) }),
+    waits: () => m.advice_guarantee_unknown(),
   },
   confident: {
     name: () => m.advice_confident(),
-    says: ({ met }) => (met === null ? m.advice_confident_unknown() : m.advice_confident_why()),
+    numbers: ['uncertainty', 'below'],
+    says: (uncertainty, below) => m.advice_confident_why({ share: percent(uncertainty, 1), below: percent(below) }),
+    waits: () => m.advice_confident_unknown(),
   },
 };
 
 /** A rule's name, and its reason in one line. */
 export function adviceWords(advice: StopAdviceData): { name: string; reason: string } {
-  const rule = RULES[advice.rule];
-  return { name: rule.name(), reason: rule.says(advice) };
+  const { name, numbers, says, waits } = RULES[advice.rule];
+  const values = numbers.map((key) => advice[key]).filter((value) => typeof value === 'number');
+  const isKnown = advice.met !== null && values.length === numbers.length;
+  return { name: name(), reason: isKnown ? says(...values) : waits() };
 }
 
 /** What is missing to promise anything at a level; empty where something is promised. */
