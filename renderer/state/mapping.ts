@@ -4,8 +4,11 @@
  */
 import type { ImportOptionsData, PreviewData } from '../../main/api.ts';
 
-export const ROLES = ['ignore', 'text', 'image', 'numbers', 'id', 'group', 'label'] as const;
+export const ROLES = ['ignore', 'text', 'image', 'numbers', 'id', 'group', 'label', 'attribute'] as const;
 export type Role = (typeof ROLES)[number];
+
+/** Whether several columns may have it. */
+export const isShared = (role: Role): boolean => ['numbers', 'attribute', 'ignore'].includes(role);
 
 /** The last name in a path of either kind. */
 export function baseName(path: string): string {
@@ -33,10 +36,10 @@ export function rolesOf({ columns, rows }: PreviewData): Record<string, Role> {
   };
   const roles: Record<string, Role> = {};
   const taken = new Set<Role>();
-  // What the engine names comes first: only numbers may stand in several columns.
+  // What the engine names comes first.
   for (const column of columns.toSorted((a, b) => Number(a.guess === null) - Number(b.guess === null))) {
     const role = ROLES.find((r) => r === column.guess) ?? seen(column);
-    roles[column.name] = role !== 'numbers' && taken.has(role) ? 'ignore' : role;
+    roles[column.name] = !isShared(role) && taken.has(role) ? 'ignore' : role;
     taken.add(role);
   }
   return roles;
@@ -47,14 +50,17 @@ export function numbersIn(text: string): number[] {
   return [...text.matchAll(/[-+]?\d*\.?\d+(?:e[-+]?\d+)?/gi)].map(([digits]) => Number(digits));
 }
 
-/** Columns' roles as the contract's mapping; only numbers may have several columns. A table without id or group says so, or the engine would guess one. */
+/** Columns' roles as the contract's mapping; only numbers and attributes may have several columns. A table without id or group says so, or the engine would guess one. */
 export function mappingOf(roles: Record<string, Role>): ImportOptionsData['mapping'] {
   const mapping: ImportOptionsData['mapping'] = { id: null, group: null };
   const numbers: string[] = [];
+  const attributes: string[] = [];
   for (const [column, role] of Object.entries(roles)) {
     if (role === 'numbers') numbers.push(column);
+    else if (role === 'attribute') attributes.push(column);
     else if (role !== 'ignore') mapping[role] ??= column;
   }
   if (numbers.length > 0) mapping.numbers = numbers;
+  if (attributes.length > 0) mapping.attributes = attributes;
   return mapping;
 }

@@ -7,7 +7,7 @@ import type { ImportOptionsData, PreviewData } from '../../main/api.ts';
 import type { Api } from '../engine.ts';
 import { Attempt } from './attempt.svelte.ts';
 import type { Desk } from './desk.svelte.ts';
-import { baseName, mappingOf, rolesOf, type Role } from './mapping.ts';
+import { baseName, isShared, mappingOf, rolesOf, type Role } from './mapping.ts';
 
 export type Listing = Awaited<ReturnType<Api['desk']['browse']>>;
 export type Step = 'home' | 'source' | 'preview' | 'project';
@@ -101,7 +101,7 @@ export class Wizard extends Attempt {
 
   assign(column: string, role: Role): void {
     for (const [other, has] of Object.entries(this.roles)) {
-      if (has === role && role !== 'numbers' && role !== 'ignore') this.roles[other] = 'ignore';
+      if (has === role && !isShared(role)) this.roles[other] = 'ignore';
     }
     this.roles[column] = role;
     void this.look(true);

@@ -129,6 +129,12 @@ describe('The import steps', () => {
       label: 'e',
     });
     expect(mappingOf({ a: 'id', b: 'group' })).toEqual({ id: 'a', group: 'b' });
+    expect(mappingOf({ report: 'text', sex: 'attribute', site: 'attribute' })).toEqual({
+      id: null,
+      group: null,
+      text: 'report',
+      attributes: ['sex', 'site'],
+    });
   });
 
   test('start from the guesses, and from what was read as a measurement', () => {
