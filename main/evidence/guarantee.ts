@@ -79,10 +79,11 @@ export function guaranteesByClass(
   return { each: at(delta), together: at(delta / samples.length) };
 }
 
-/** The α that are previewed: 25 from 0.005 to 0.3, evenly spaced as ratios. */
-export const PREVIEWED_ALPHAS: readonly number[] = Array.from({ length: 25 }, (_, i) =>
-  Number((0.005 * 60 ** (i / 24)).toPrecision(3)),
-);
+/** The α that are previewed, as a person would say them; about evenly spaced as ratios. */
+export const PREVIEWED_ALPHAS: readonly number[] = [
+  0.005, 0.006, 0.008, 0.01, 0.012, 0.015, 0.018, 0.02, 0.025, 0.03, 0.035, 0.04, 0.045, 0.05, 0.06, 0.07, 0.08, 0.1,
+  0.12, 0.14, 0.16, 0.18, 0.2, 0.25, 0.3,
+];
 
 interface Ladder {
   auditSize: number;
