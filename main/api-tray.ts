@@ -11,7 +11,9 @@ export const TrayEntry = v.object({
   view: ItemView,
   /** far: unlike everything else; blank; blurred; modality: another kind of picture or writing than the rest. */
   reason: v.picklist(['far', 'blank', 'blurred', 'modality']),
-  /** What was measured, and the usual range in this pool (its 1st and 99th percentile). */
+  /** What was measured: content (grey levels a picture spans, of 255; letters of a text), colour (0 = grey, in [0, 1]), aspect (logarithm of width over height), surprise (bits per letter), sharpness (a logarithm; lower = more blurred), distance (to the ten nearest). */
+  measure: v.picklist(['content', 'colour', 'aspect', 'surprise', 'sharpness', 'distance']),
+  /** Its value, and the usual range in this pool (the 1st and the 99th percentile of what is not unusual). */
   score: v.number(),
   usual: v.object({ low: v.number(), high: v.number() }),
 });

@@ -30,6 +30,8 @@ interface Known {
   settled: ReadonlySet<number> | null;
   /** The live version's card. */
   card: VersionCard | null;
+  /** `seq` of what waits in the tray because it is unusual. It holds no audit items. */
+  held: ReadonlySet<number>;
   /** Rows whose original cannot be read just now: nobody could look at them. */
   unreadable: ReadonlySet<number>;
 }
@@ -41,14 +43,16 @@ export async function chooseItems(
   known: Known,
   signal?: AbortSignal,
 ): Promise<Chosen> {
-  const { current, settled, card, unreadable } = known;
+  const { current, settled, card, unreadable, held } = known;
   const { rows, space, schema } = items;
   const { count, auditCount, seed } = options;
   const kept = new Set(options.keep);
   // A near duplicate of what is about to be seen waits for the next choice.
   const keptClusters = new Set(Array.from(rows.cluster).filter((_, i) => kept.has(rows.id[i])));
   const askable = (role: number, state: number) =>
-    rowsIn(items, role, state).filter((i) => !keptClusters.has(rows.cluster[i]) && !unreadable.has(i));
+    rowsIn(items, role, state).filter(
+      (i) => !keptClusters.has(rows.cluster[i]) && !unreadable.has(i) && (role !== POOL || !held.has(rows.seq[i])),
+    );
   const open = askable(POOL, OPEN);
   const pool = open.length > 0 ? open : askable(POOL, SKIPPED);
   const uncertain = settled ? pool.filter((i) => !settled.has(i)) : pool;

@@ -23,6 +23,7 @@ import type { VersionExportData, VersionExported } from './api-version-export.ts
 import type { RealDevice } from './domain/device.ts';
 import type { Candidate, ImportProblem, ItemId } from './domain/item.ts';
 import type { EncoderCard } from './inference/index.ts';
+import type { TrayFinding } from './store/index.ts';
 import type { Snapshot, VersionCard } from './training/index.ts';
 
 export interface ProgressEvent {
@@ -98,6 +99,13 @@ export interface Prepared {
   embedded: number;
   /** Items whose original could not be read: they are not asked until it is back. */
   missing: { item: ItemId; code: string; message: string }[];
+}
+
+/** What something is unusual about; null where nothing came or changed since what `key` stands for. */
+export interface Examined {
+  kind: 'examined';
+  key: string;
+  found: { encoder: string; findings: TrayFinding[] } | null;
 }
 
 export interface Trained extends BlobWritten {
@@ -242,6 +250,8 @@ export const computeContract = {
   fitEncoder: oc.input(type<{ seed: number }>()).output(working<EncoderMade>()),
   /** Embeds what is not embedded yet with the live encoder. */
   embed: oc.output(working<Prepared>()),
+  /** Measures every embedded item, and judges which ones something is unusual about. */
+  examine: oc.input(type<{ known: string | null }>()).output(working<Examined>()),
   train: oc.input(type<{ seed: number }>()).output(working<Trained>()),
   /** Fine-tunes on the labelled items; goes on from the run's checkpoint where there is one. */
   tune: oc.input(type<TuneOptions>()).output(working<Tuned>()),

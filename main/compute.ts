@@ -59,6 +59,11 @@ const router = os.router({
     reporting(async (report) => (await learner()).fitEncoder(input.seed, report, signal)),
   ),
   embed: os.embed.handler(({ signal }) => reporting(async (report) => (await learner()).embed(report, signal))),
+  examine: os.examine.handler(({ input, signal }) =>
+    reporting(async (report) =>
+      (await import('./tray.ts')).examine((await learner()).parts, input.known, report, signal),
+    ),
+  ),
   train: os.train.handler(({ input, signal }) =>
     reporting(async (report) => (await learner()).train(input.seed, report, signal)),
   ),

@@ -395,7 +395,7 @@ export class Learner {
     const settled = current && (await this.#measuring.settledRows(items, current));
     const card = (this.#reader.versions.live()?.card ?? null) as VersionCard | null;
     const choose = (unreadable: ReadonlySet<number>) =>
-      chooseItems(items, options, { current, settled, card, unreadable }, signal);
+      chooseItems(items, options, { current, settled, card, held: this.#reader.tray.held(), unreadable }, signal);
     const chosen = await choose(new Set());
     const picked = new Set([...chosen.picks, ...chosen.audit].map(({ item }) => item));
     const { rows } = items;

@@ -50,6 +50,8 @@ interface LoopParts {
   /** Import runs apart, so that labelling goes on meanwhile. */
   reader: ComputeProcess;
   changed(kind: ChangeKind): void;
+  /** Called whenever everything is embedded, within the job that embedded it. */
+  embedded(control: JobControl): Promise<void>;
   /** Whether jobs start by themselves; the command line starts them one by one. */
   automatic: boolean;
 }
@@ -150,7 +152,7 @@ export class Loop {
 
   #openItems(): number {
     const { pool, audit } = this.#parts.store.counts();
-    return pool.open + audit.open - this.missing.size;
+    return pool.open + audit.open - this.missing.size - this.#parts.store.tray.total();
   }
 
   #chain(job: { finished: Promise<JobData> }): void {
@@ -312,6 +314,7 @@ export class Loop {
     );
     this.#setMissing(prepared.missing.map(({ item }) => item));
     this.#embeddedItems = items;
+    await this.#parts.embedded(control);
     return prepared;
   }
 

@@ -101,6 +101,7 @@ export class Project {
       compute: this.#compute,
       reader: this.#reader,
       changed,
+      embedded: (control) => this.tray.examine(control),
       automatic: options.resume,
     });
     this.#trainer = new ComputeProcess(store.dir, { background: true });

@@ -5,7 +5,7 @@
  */
 export { drawAudit, type AuditDraw } from './audit-draw.ts';
 export { learnLetters, type LetterModel } from './letters.ts';
-export { findUnusual, neighbourDistances } from './outliers.ts';
+export { findUnusual, neighbourDistances, usualRange } from './outliers.ts';
 export { choosePhase, type LabelsSoFar, type Phase } from './policy.ts';
 export { uncertainty, type Uncertainty } from './scores.ts';
 export { needsOf, scoresOf, select, STRATEGIES, strategyNamed } from './strategies.ts';

@@ -83,7 +83,7 @@ const LEAST_POOL = 100;
 export interface Unusual {
   /** Which values are unusual. */
   beyond: number[];
-  /** The 1st and the 99th percentile of all. */
+  /** The 1st and the 99th percentile of the others. */
   usual: { low: number; high: number };
 }
 
@@ -93,12 +93,17 @@ export function findUnusual(
   { side, least }: { side: 'high' | 'low' | 'both'; least: number },
 ): Unusual {
   const measured = Float64Array.from(Array.from(values).filter((value) => !Number.isNaN(value))).sort();
-  if (measured.length < LEAST_POOL) return { beyond: [], usual: { low: measured[0], high: measured.at(-1)! } };
+  if (measured.length < LEAST_POOL) return { beyond: [], usual: usualRange(measured) };
   const high = side === 'low' ? Infinity : upperLimit(measured) + least;
   const low = side === 'high' ? -Infinity : -upperLimit(measured.map((value) => -value).reverse()) - least;
   const beyond: number[] = [];
   for (let i = 0; i < values.length; i++) if (values[i] > high || values[i] < low) beyond.push(i);
-  return { beyond, usual: { low: quantile(measured, 0.01), high: quantile(measured, 0.99) } };
+  return { beyond, usual: usualRange(measured.filter((value) => value >= low && value <= high)) };
+}
+
+/** The 1st and the 99th percentile of sorted values; NaN of none. */
+export function usualRange(sorted: Float64Array): { low: number; high: number } {
+  return { low: quantile(sorted, 0.01), high: quantile(sorted, 0.99) };
 }
 
 /** Above which a measurement is unusually high for the pool: its 99.5th percentile, but no lower than a normal and no higher than an exponential tail through the 75th and the 90th would have it. So items that do not belong, up to a tenth of all, do not hide each other. */
@@ -111,6 +116,7 @@ function upperLimit(sorted: Float64Array): number {
 
 /** Between the two values around it. */
 function quantile(sorted: Float64Array, share: number): number {
+  if (sorted.length === 0) return NaN;
   const at = share * (sorted.length - 1);
   const below = Math.floor(at);
   const above = Math.min(sorted.length - 1, below + 1);

@@ -57,7 +57,7 @@ describe('A doubt about a label', () => {
 
 test('Measured values are short, and never NaN', () => {
   const view = {} as never;
-  expect(trayNumbers({ view, reason: 'far', score: 3.2149, usual: { low: 0.4213, high: 1840.7 } })).toBe(
+  expect(trayNumbers({ view, reason: 'far', measure: 'distance', score: 3.2149, usual: { low: 0.4213, high: 1840.7 } })).toBe(
     '3.2, usually 0.42 to 1,841',
   );
   expect(withInterval({ n: 0, value: null, low: 0, high: 1 })).toBe('–');
