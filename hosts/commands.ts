@@ -21,6 +21,8 @@ import {
   type Command,
 } from './command.ts';
 import { explain } from './explain.ts';
+import { consistency, looks } from './looks.ts';
+import { guarantee } from './guarantee.ts';
 import { versions } from './versions.ts';
 
 export const commands: Record<string, Command> = {
@@ -110,7 +112,7 @@ export const commands: Record<string, Command> = {
   label: {
     does: 'records one label (several classes separated by commas where the task allows)',
     positionals: ['DIR', 'ITEM', 'CLASS'],
-    options: { annotator: 'NAME' },
+    options: { annotator: 'NAME', asked: 'flag' },
     run: (context) =>
       withProject(context.positionals[0], context, async (project) => {
         const [, item, given] = context.positionals;
@@ -121,10 +123,13 @@ export const commands: Record<string, Command> = {
           classes,
           annotator: text(context, 'annotator') ?? 'cli',
           durationMs: 0,
+          asked: context.values.asked === true,
         });
+        const { sequence, repeats } = annotation;
+        const kept = repeats === null ? '' : ', a second reading that changes no label';
         return {
           json: annotation,
-          text: `${annotation.item} is ${classes.join(', ')} (annotation ${annotation.sequence}).`,
+          text: `${annotation.item} is ${classes.join(', ')} (annotation ${sequence}${kept}).`,
         };
       }),
   },
@@ -165,6 +170,8 @@ export const commands: Record<string, Command> = {
       }),
   },
   explain,
+  looks,
+  consistency,
   status: {
     does: 'shows counts, live version, audit accuracy, settled and uncertain items',
     positionals: ['DIR'],
@@ -210,23 +217,7 @@ export const commands: Record<string, Command> = {
         return { json: result, text: simulationTable(result) };
       }),
   },
-  guarantee: {
-    does: 'finds the settled set: items whose labels are wrong at most ALPHA of the time',
-    positionals: ['DIR'],
-    options: { alpha: 'A', delta: 'D' },
-    run: (context) =>
-      withProject(context.positionals[0], context, async (project) => {
-        const found = await project.evidence.guarantee(
-          number(context, 'alpha', 0.05, isShare),
-          number(context, 'delta', 0.1, isShare),
-        );
-        const said =
-          found.threshold === null
-            ? `Nothing can be said at ${percent(found.alpha)} yet${found.needed === null ? '' : `: label ${found.needed} more audit items`}.`
-            : `${found.settled} items are settled: at most ${percent(found.alpha)} of their labels are wrong, with probability ${percent(1 - found.delta)}.`;
-        return { json: found, text: said };
-      }),
-  },
+  guarantee,
   encoder: {
     does: 'lists the encoders, or imports one: an ONNX file with an image or a token input',
     positionals: ['DIR', 'MODEL?'],

@@ -53,11 +53,9 @@ export async function chooseItems(
     rowsIn(items, role, state).filter(
       (i) => !keptClusters.has(rows.cluster[i]) && !unreadable.has(i) && (role !== POOL || !held.has(rows.seq[i])),
     );
-  const open = askable(POOL, OPEN);
-  const pool = open.length > 0 ? open : askable(POOL, SKIPPED);
-  const uncertain = settled ? pool.filter((i) => !settled.has(i)) : pool;
+  const open = askable(POOL, OPEN).filter((i) => !settled?.has(i));
   const picks = await select(strategyNamed(options.strategy), {
-    candidates: uncertain.length > 0 ? uncertain : pool,
+    candidates: open.length > 0 ? open : askable(POOL, SKIPPED),
     labelled: rowsWhere(items, (i) => rows.state[i] === LABELLED || kept.has(rows.id[i])),
     batch: count,
     seed,

@@ -24,6 +24,8 @@ import type { RealDevice } from './domain/device.ts';
 import type { Candidate, ImportProblem, ItemId } from './domain/item.ts';
 import type { EncoderCard } from './inference/index.ts';
 import type { TrayFinding } from './store/index.ts';
+import type { Level } from './evidence/index.ts';
+import type { LookFound, Preview } from './promising.ts';
 import type { Snapshot, VersionCard } from './training/index.ts';
 
 export interface ProgressEvent {
@@ -189,13 +191,14 @@ export interface WhyFound {
   nearest: { item: ItemId; similarity: number }[];
 }
 
-/** The level at which items count as settled unless another is asked for. */
+/** The levels at which claims are made unless a person sets others. */
 export const SETTLED = { alpha: 0.05, delta: 0.1 };
 
 export interface Evidence {
   /** Every version on today's audit set. */
   versions: { version: number; auditNow: IntervalData }[];
-  guarantee: GuaranteeData | null;
+  /** Audit items that count for the guarantee: one a component, spot checks not among them. */
+  auditSize: number;
 }
 
 /** Labels of the pool that are worth a second look, the most useful first. */
@@ -260,7 +263,12 @@ export const computeContract = {
   choose: oc
     .input(type<{ count: number; auditCount: number; strategy: string; seed: number; keep: ItemId[] }>())
     .output(working<Chosen>()),
-  evidence: oc.input(type<{ alpha: number; delta: number }>()).output(type<Evidence>()),
+  evidence: oc.output(type<Evidence>()),
+  /** The guarantee now, and at many α; null, or none, without a version. */
+  promised: oc.input(type<Level>()).output(type<Preview | null>()),
+  promisedAtMany: oc.input(type<{ delta: number }>()).output(type<GuaranteeData[]>()),
+  /** Makes a look at what it may spend; writes a blob as well. Null without a version. */
+  look: oc.input(type<Level>()).output(type<LookFound | null>()),
   predict: oc
     .input(type<{ items: ItemId[] | null }>())
     .output(type<{ modelVersion: number; classes: string[]; items: { item: ItemId; probabilities: number[] }[] }>()),

@@ -74,7 +74,14 @@ const router = os.router({
   choose: os.choose.handler(({ input, signal }) =>
     reporting(async (report) => (await learner()).choose(input, report, signal)),
   ),
-  evidence: os.evidence.handler(async ({ input }) => (await learner()).evidence(input)),
+  evidence: os.evidence.handler(async () => (await learner()).evidence()),
+  promised: os.promised.handler(async ({ input }) =>
+    (await import('./promising.ts')).previewed((await learner()).parts, input),
+  ),
+  promisedAtMany: os.promisedAtMany.handler(async ({ input }) =>
+    (await import('./promising.ts')).previewedAtMany((await learner()).parts, input.delta),
+  ),
+  look: os.look.handler(async ({ input }) => (await import('./promising.ts')).look((await learner()).parts, input)),
   predict: os.predict.handler(async ({ input }) => (await learner()).predict(input.items)),
   similar: os.similar.handler(async ({ input }) => (await learner()).similar(input.item, input.count)),
   looks: os.looks.handler(async ({ input, signal }) =>

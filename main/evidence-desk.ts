@@ -13,9 +13,10 @@ import type {
   SubgroupColumnData,
 } from './api-evidence.ts';
 import type { IntervalData, VersionData } from './api.ts';
-import { SETTLED } from './compute-api.ts';
+import { ClaimsDesk } from './claims-desk.ts';
 import type { ComputeProcess } from './compute-process.ts';
 import { EngineError } from './domain/errors.ts';
+import type { Level } from './evidence/index.ts';
 import type { ChangeKind } from './loop.ts';
 import type { ProjectStore } from './store/index.ts';
 
@@ -37,10 +38,13 @@ function noVersion(): EngineError {
 }
 
 export class EvidenceDesk {
+  /** Claims, and the looks and spot checks that make and unmake them. */
+  readonly claims: ClaimsDesk;
   readonly #parts: DeskParts;
 
   constructor(parts: DeskParts) {
     this.#parts = parts;
+    this.claims = new ClaimsDesk(parts);
   }
 
   /** One point per version, oldest first. */
@@ -63,18 +67,24 @@ export class EvidenceDesk {
       }));
   }
 
-  /** What could be promised at these levels, overall and per class. Errors: `version-unknown` before the first version. */
+  /** What could be promised at these levels, overall and per class: a preview, not a claim. Errors: `version-unknown` before the first version. */
   async guarantee(alpha: number, delta: number): Promise<GuaranteeData & { perClass: ClassGuaranteeData[] }> {
-    const { store, compute, ready } = this.#parts;
-    if (store.versions.live() === null) throw noVersion();
-    await ready();
-    const { guarantee } = await compute.call((client, call) => client.evidence({ alpha, delta }, call));
-    if (!guarantee) throw noVersion();
-    return { ...guarantee, perClass: [] };
+    await this.#ready();
+    const found = await this.#parts.compute.call((client, call) => client.promised({ alpha, delta }, call));
+    if (!found) throw noVersion();
+    return found;
   }
 
-  async settledAt(_delta: number): Promise<GuaranteeData[]> {
-    return [];
+  /** The same for 25 α from 0.005 to 0.3. Errors: `version-unknown`. */
+  async settledAt(delta: number): Promise<GuaranteeData[]> {
+    await this.#ready();
+    return this.#parts.compute.call((client, call) => client.promisedAtMany({ delta }, call));
+  }
+
+  async #ready(): Promise<void> {
+    const { store, ready } = this.#parts;
+    if (store.versions.live() === null) throw noVersion();
+    await ready();
   }
 
   report(): EvidenceReportData | null {
@@ -86,25 +96,24 @@ export class EvidenceDesk {
     return this.report();
   }
 
-  levels(): { alpha: number; delta: number } {
-    return (this.#parts.store.settings.get('levels') ?? SETTLED) as typeof SETTLED;
+  levels(): Level {
+    return this.claims.levels();
   }
 
-  setLevels(levels: { alpha: number; delta: number }): ClaimData | null {
-    this.#parts.store.settings.set('levels', levels);
-    return this.claim();
+  setLevels(levels: Level): ClaimData | null {
+    return this.claims.setLevels(levels);
   }
 
   claim(): ClaimData | null {
-    return null;
+    return this.claims.claim();
   }
 
-  spotCheck(_count: number): { drawn: number } {
-    return { drawn: 0 };
+  spotCheck(count: number): { drawn: number } {
+    return this.claims.spotCheck(count);
   }
 
   spotChecks(): SpotChecksData {
-    return { n: 0, waiting: 0, wrong: 0, errors: { n: 0, value: null, low: 0, high: 1 } };
+    return this.claims.spotChecks();
   }
 
   async subgroups(): Promise<{ modelVersion: number | null; columns: SubgroupColumnData[]; balanced: string | null }> {

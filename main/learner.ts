@@ -44,7 +44,7 @@ import {
 import { describeEncoder, inspectFile } from './encoder-import.ts';
 import { Explaining } from './explaining.ts';
 import { fitEncoder, openEncoder, type Encoder, type EncoderCard, type EncoderFile } from './inference/index.ts';
-import { intervalOf, Measuring, type Level } from './measuring.ts';
+import { intervalOf, Measuring } from './measuring.ts';
 import { nearestLabelled } from './neighbours.ts';
 import type { Pause } from './pause.ts';
 import { absentFrom, cachedEmbeddings, EMBEDDINGS, keepIn, Space } from './space.ts';
@@ -392,7 +392,7 @@ export class Learner {
     const items = await this.#itemsInUse(report, signal);
     report('choosing', null, null);
     const current = await this.#measuring.probabilities(items, signal);
-    const settled = current && (await this.#measuring.settledRows(items, current));
+    const settled = this.#measuring.settledRows(items);
     const card = (this.#reader.versions.live()?.card ?? null) as VersionCard | null;
     const choose = (unreadable: ReadonlySet<number>) =>
       chooseItems(items, options, { current, settled, card, held: this.#reader.tray.held(), unreadable }, signal);
@@ -411,8 +411,8 @@ export class Learner {
     return new Set(rowsWhere({ rows }, (i) => among(i) && isGone(i)));
   }
 
-  async evidence(level: Level): Promise<Evidence> {
-    return this.#measuring.evidence(this.#items(this.#inUse()), level);
+  async evidence(): Promise<Evidence> {
+    return this.#measuring.evidence(this.#items(this.#inUse()));
   }
 
   async predict(

@@ -7,7 +7,6 @@
 import { existsSync } from 'node:fs';
 import type { EncoderImportData, ImportOptionsData, JobData } from './api.ts';
 import {
-  SETTLED,
   type Chosen,
   type ImportedEncoders,
   type EncoderMade,
@@ -28,7 +27,7 @@ import { isNearDuplicate } from './ingest/index.ts';
 import type { JobControl, Jobs } from './jobs.ts';
 import { drawnAtRandom, queueDrafts } from './queue-drafts.ts';
 import { withSecondReadings } from './rereads.ts';
-import type { ProjectStore } from './store/index.ts';
+import type { ProjectStore, QueueDraft } from './store/index.ts';
 import { recordVersion } from './version-record.ts';
 
 export type ChangeKind = 'project' | 'items' | 'annotations' | 'queue' | 'jobs' | 'versions';
@@ -52,6 +51,10 @@ interface LoopParts {
   changed(kind: ChangeKind): void;
   /** Called whenever everything is embedded, within the job that embedded it. */
   embedded(control: JobControl): Promise<void>;
+  /** After every measurement: a look may be due. */
+  measured(evidence: Evidence): Promise<void>;
+  /** What a person asked to see before anything that is chosen. */
+  first(): QueueDraft[];
   /** Whether jobs start by themselves; the command line starts them one by one. */
   automatic: boolean;
 }
@@ -332,9 +335,10 @@ export class Loop {
     );
     this.policy = chosen.policy;
     const mixed = queueDrafts(chosen, store.facts.auditShare);
-    const drafts = await withSecondReadings(store, mixed, chosen.seed, (items) =>
+    const read = await withSecondReadings(store, mixed, chosen.seed, (items) =>
       this.#parts.compute.call((compute, call) => compute.predict({ items }, call)),
     );
+    const drafts = [...this.#parts.first(), ...read];
     this.#setMissing(chosen.missing);
     this.#chosenFrom = chosenFrom;
     // Nobody can look at what is missing: it loses its place.
@@ -426,7 +430,8 @@ export class Loop {
     const { store, compute, changed } = this.#parts;
     if (store.versions.newest() === null) return;
     await this.#withRetries(async () => {
-      this.evidence = await compute.call((client, call) => client.evidence(SETTLED, call));
+      this.evidence = await compute.call((client, call) => client.evidence(undefined, call));
+      await this.#parts.measured(this.evidence);
     });
     changed('versions');
   }

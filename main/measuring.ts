@@ -1,29 +1,17 @@
 /**
  * What versions are worth on the items there are: their heads on cached embeddings, their
- * accuracy on today's audit set, the pool's probabilities, and the guarantee that follows.
- * Heads and the pool's probabilities are kept until the version or the pool changes.
+ * accuracy on today's audit set, and the pool's probabilities. Heads, the pool's probabilities
+ * and a claim's items are kept until the version, the pool or the claim changes.
  */
-import type { GuaranteeData, IntervalData } from './api.ts';
-import { SETTLED, type Evidence } from './compute-api.ts';
+import type { IntervalData } from './api.ts';
+import { baseAudit } from './audit-sample.ts';
+import { claimedIn, claimInForce } from './claimed.ts';
+import type { Evidence } from './compute-api.ts';
 import { takeRows, type Matrix } from './domain/matrix.ts';
 import type { LabelSchema } from './domain/schema.ts';
 import { AUDIT, LABELLED, labelledItems, OPEN, POOL, rowsIn, type EmbeddedItems } from './embedded-items.ts';
-import { findGuarantee } from './evidence/index.ts';
 import type { ProjectReader, VersionRecord } from './store/index.ts';
-import {
-  measure,
-  predictPool,
-  readHead,
-  suggestions,
-  type Head,
-  type LabelledItem,
-  type VersionCard,
-} from './training/index.ts';
-
-export interface Level {
-  alpha: number;
-  delta: number;
-}
+import { measure, predictPool, readHead, type Head, type LabelledItem, type VersionCard } from './training/index.ts';
 
 export interface PoolProbabilities {
   version: number;
@@ -39,6 +27,7 @@ export class Measuring {
   readonly #vectors: Vectors;
   /** By version. */
   readonly #heads = new Map<number, Head>();
+  #settled: { look: number; seqs: ReadonlySet<number> } | null = null;
   #predicted: (PoolProbabilities & { rows: number; embedded: number; encoder: string }) | null = null;
 
   constructor(reader: ProjectReader, vectors: Vectors) {
@@ -96,36 +85,20 @@ export class Measuring {
     return this.#predicted;
   }
 
-  /** The largest set of open pool items that is right often enough; null where no version can be measured. */
-  async guarantee(
-    items: EmbeddedItems,
-    { probabilities }: PoolProbabilities,
-    { alpha, delta }: Level,
-  ): Promise<GuaranteeData | null> {
-    const live = this.#reader.versions.live();
-    const measured = live && (await this.onAudit(live, items, rowsIn(items, AUDIT, LABELLED)));
-    if (!measured) return null;
-    const confidence = confidences(probabilities, items);
-    return findGuarantee({
-      auditConfidence: measured.confidence,
-      auditCorrect: measured.correct,
-      poolConfidence: rowsIn(items, POOL, OPEN).map((i) => confidence[i]),
-      alpha,
-      delta,
-    });
+  /** Open pool rows that the claim in force settles; null where there is none. */
+  settledRows(items: EmbeddedItems): Set<number> | null {
+    const { reports, blobs } = this.#reader;
+    const claim = claimInForce(reports);
+    if (!claim) return null;
+    if (this.#settled?.look !== claim.look) {
+      this.#settled = { look: claim.look, seqs: new Set(claimedIn(blobs, claim.settled).items) };
+    }
+    const { seqs } = this.#settled;
+    return new Set(rowsIn(items, POOL, OPEN).filter((i) => seqs.has(items.rows.seq[i])));
   }
 
-  /** Open pool rows that the default guarantee covers; null where it says nothing. */
-  async settledRows(items: EmbeddedItems, current: PoolProbabilities): Promise<Set<number> | null> {
-    const guarantee = await this.guarantee(items, current, SETTLED);
-    if (guarantee?.threshold == null) return null;
-    const { threshold } = guarantee;
-    const confidence = confidences(current.probabilities, items);
-    return new Set(rowsIn(items, POOL, OPEN).filter((i) => confidence[i] >= threshold));
-  }
-
-  /** Every version on today's audit set, and the guarantee of the live one. */
-  async evidence(items: EmbeddedItems, level: Level): Promise<Evidence> {
+  /** Every version on today's audit set, and how many items of it count for the guarantee. */
+  async evidence(items: EmbeddedItems): Promise<Evidence> {
     const auditing = rowsIn(items, AUDIT, LABELLED);
     const versions: Evidence['versions'] = [];
     for (const version of this.#reader.versions.list()) {
@@ -133,8 +106,7 @@ export class Measuring {
       if (!measured) continue;
       versions.push({ version: version.version, auditNow: intervalOf(measured.metrics.accuracy, auditing.length) });
     }
-    const current = await this.probabilities(items);
-    return { versions, guarantee: current && (await this.guarantee(items, current, level)) };
+    return { versions, auditSize: baseAudit(items, this.#reader.reports.auditDraws()).length };
   }
 }
 
@@ -144,12 +116,6 @@ export function intervalOf(
 ): IntervalData {
   if (!accuracy || n === 0) return { n: 0, accuracy: null, low: 0, high: 1 };
   return { n, accuracy: accuracy.value, low: accuracy.low, high: accuracy.high };
-}
-
-/** How sure each suggestion is. */
-function confidences(probabilities: Matrix, { schema }: EmbeddedItems): Float64Array {
-  const unlabelled = Array.from({ length: probabilities.rows }, (): number[] => []);
-  return suggestions(probabilities, unlabelled, schema.task).confidence;
 }
 
 /** A version knows the classes of its day; labels of classes added since are simply wrong under it. */

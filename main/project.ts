@@ -102,6 +102,8 @@ export class Project {
       reader: this.#reader,
       changed,
       embedded: (control) => this.tray.examine(control),
+      measured: ({ auditSize }) => this.evidence.claims.lookWhereDue(auditSize),
+      first: () => this.evidence.claims.waiting(),
       automatic: options.resume,
     });
     this.#trainer = new ComputeProcess(store.dir, { background: true });
@@ -192,7 +194,7 @@ export class Project {
   status(): Status {
     return statusOf(this.#store, {
       auditNow: this.#auditNow(),
-      guarantee: this.#loop.evidence?.guarantee ?? null,
+      guarantee: this.evidence.claims.guarantee(),
       forecast: this.evidence.report()?.forecast ?? null,
       trayed: this.tray.list(0).total,
       secondLooks: this.looks.list(0).total,
@@ -339,6 +341,7 @@ export class Project {
     this.#tell('annotations');
     this.#loop.advance();
     if (this.#store.versions.live() && this.#store.items.get(annotation.item)?.role === 'audit') {
+      this.evidence.claims.answered(annotation.item);
       void this.#loop.refreshEvidence().catch(ignoreCancelled);
     }
     return annotationView(annotation);

@@ -73,7 +73,10 @@ export function createImporter(context: Context): AddCandidates {
   const components = createComponents(db, tally, states);
   const clusters = createClusters(db);
   const byId = db.prepare<[string], ItemRow>('SELECT seq, role, component, "group" FROM items WHERE id = ?');
-  const roleIn = db.prepare<[number], { role: Role }>('SELECT role FROM items WHERE component = ? LIMIT 1');
+  // Of the pool where any of them is: an item may have been drawn from there to check what is settled.
+  const roleIn = db.prepare<[number], { role: Role }>(
+    `SELECT role FROM items WHERE component = ? ORDER BY role DESC LIMIT 1`,
+  );
   const maxSeq = db.prepare<[], { n: number }>('SELECT coalesce(max(seq), 0) AS n FROM items');
   const insertItem = db.prepare(
     'INSERT INTO items (seq, id, name, "group", cluster, component, role, source, added_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',

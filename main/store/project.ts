@@ -240,7 +240,7 @@ function composeStore(
     queue: guard.wrap(createQueueWriter(db)),
     readings: guard.wrap(createReadingReader(db)),
     versions: guard.wrap(createVersionWriter(db, clock)),
-    reports: guard.wrap(createReportWriter(db, clock)),
+    reports: guard.wrap(createReportWriter(db, clock, tally)),
     attributes: guard.wrap(createAttributeReader(db)),
     tray: guard.wrap(createTrayWriter(db, clock)),
     jobs: guard.wrap(createJobWriter(db, clock)),

@@ -6,6 +6,7 @@
 import type { ItemId } from '../domain/item.ts';
 import type { Db } from './connection.ts';
 import { fromJson } from './connection.ts';
+import type { Tally } from './counters.ts';
 
 export interface ReportRecord {
   report: number;
@@ -63,6 +64,8 @@ export interface ReportWriter extends ReportReader {
   /** The next look's claim. */
   addClaim(draft: Omit<ClaimRecord, 'look' | 'at'>): ClaimRecord;
   withdraw(look: number, reason: unknown): void;
+  /** Gives open pool items to the audit set, with the chance they were drawn with; others are left out. Returns how many. */
+  drawAudit(drafts: readonly Omit<AuditDraw, 'at'>[]): number;
 }
 
 /** Reads on any connection. */
@@ -91,7 +94,7 @@ export function createReportReader(db: Db): ReportReader {
 }
 
 /** Writes on the project's own connection. */
-export function createReportWriter(db: Db, clock: () => number): ReportWriter {
+export function createReportWriter(db: Db, clock: () => number, tally: Tally): ReportWriter {
   const reader = createReportReader(db);
   const insert = db.prepare('INSERT INTO reports (kind, version, sequence, seed, body, at) VALUES (?, ?, ?, ?, ?, ?)');
   const insertClaim = db.prepare(
@@ -100,6 +103,26 @@ export function createReportWriter(db: Db, clock: () => number): ReportWriter {
   );
   const insertWithdrawal = db.prepare('INSERT INTO claim_withdrawals (look, reason, at) VALUES (?, ?, ?)');
   const now = () => Math.floor(clock());
+  const openInPool = db.prepare<[string], { seq: number }>(
+    `SELECT seq FROM items WHERE id = ? AND role = 'pool' AND NOT EXISTS (SELECT 1 FROM item_state s WHERE s.item = seq)`,
+  );
+  const toAudit = db.prepare<[number]>(`UPDATE items SET role = 'audit' WHERE seq = ?`);
+  const insertDraw = db.prepare('INSERT INTO audit_draws (item, look, probability, seed, at) VALUES (?, ?, ?, ?, ?)');
+  const drawAudit = db.transaction((drafts: readonly Omit<AuditDraw, 'at'>[]) => {
+    tally.reset();
+    let drawn = 0;
+    for (const { item, look, probability, seed } of drafts) {
+      const seq = openInPool.get(item)?.seq;
+      if (seq === undefined) continue;
+      toAudit.run(seq);
+      tally.addItem('pool', undefined, -1);
+      tally.addItem('audit', undefined, 1);
+      insertDraw.run(seq, look, probability, seed, now());
+      drawn++;
+    }
+    tally.flush();
+    return drawn;
+  });
   return {
     ...reader,
     add(draft) {
@@ -113,6 +136,7 @@ export function createReportWriter(db: Db, clock: () => number): ReportWriter {
       insertClaim.run(version, sequence, seed, alpha, delta, spent, audit_size, threshold, settled, json, now());
       return reader.claims().at(-1)!;
     },
+    drawAudit: (drafts) => drawAudit.immediate(drafts),
     withdraw: (look, reason) => void insertWithdrawal.run(look, JSON.stringify(reason), now()),
   };
 }

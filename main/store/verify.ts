@@ -229,7 +229,8 @@ function blobFiles(db: Db, blobs: Blobs, report: Report): void {
     if (!blobs.isIntact(sha256)) report('blob-changed', `blob ${sha256}`, 'its bytes do not match its name');
   }
   const named = db.prepare<[], { blob: string; owner: string }>(
-    `SELECT blob, 'model version ' || version AS owner FROM versions UNION ALL SELECT blob, 'encoder ' || encoder FROM encoders`,
+    `SELECT blob, 'model version ' || version AS owner FROM versions UNION ALL SELECT blob, 'encoder ' || encoder FROM encoders
+     UNION ALL SELECT settled, 'claim ' || look FROM claims WHERE settled IS NOT NULL`,
   );
   for (const { blob, owner } of named.all())
     if (!blobs.has(blob)) report('blob-missing', `blob ${blob}`, `${owner} needs it`);

@@ -1,0 +1,68 @@
+/**
+ * `marginalia guarantee`: what could be promised now at one α and δ, overall and per class,
+ * and the claim on record. The first is a preview that says “would”; only the claim is kept
+ * whenever it is asked for. Also sets the levels of the claims to come, and draws spot checks.
+ */
+import type { ClaimData, GuaranteeData } from '../main/api.ts';
+import { isShare, number, percent, withProject, type Command } from './command.ts';
+
+export const guarantee: Command = {
+  does: 'says what could be settled at ALPHA and DELTA, and the claim on record; “--set” keeps the levels',
+  positionals: ['DIR'],
+  options: { alpha: 'A', delta: 'D', set: 'flag', 'spot-check': 'N' },
+  run: (context) =>
+    withProject(context.positionals[0], context, async (project) => {
+      const { evidence } = project;
+      const levels = evidence.levels();
+      const alpha = number(context, 'alpha', levels.alpha, isShare);
+      const delta = number(context, 'delta', levels.delta, isShare);
+      if (context.values.set === true) evidence.setLevels({ alpha, delta });
+      const found = await evidence.guarantee(alpha, delta);
+      // A look that is due is made before the claim is told.
+      await project.refreshEvidence();
+      const checks = number(context, 'spot-check', 0, (n) => n >= 0 && n <= 200);
+      const drawn = checks > 0 ? evidence.spotCheck(checks).drawn : 0;
+      const claim = evidence.claim();
+      return {
+        json: {
+          ...found,
+          look: claim?.look ?? null,
+          spent: claim?.spent ?? null,
+          claim,
+          spotChecks: { drawn, ...evidence.spotChecks() },
+        },
+        text: [
+          previewLine(found),
+          ...perClassLines(found.perClass),
+          claimLine(claim),
+          ...(drawn > 0 ? [`${drawn} settled items were drawn by chance and come next in the queue.`] : []),
+        ].join('\n'),
+      };
+    }),
+};
+
+function previewLine({ alpha, delta, threshold, settled, needed, auditSize }: GuaranteeData): string {
+  if (threshold === null) {
+    const missing = needed === null ? '' : `: label ${needed} more audit items to be able to`;
+    return `Nothing could be said at ${percent(alpha)} on ${auditSize} audit items${missing}.`;
+  }
+  return `${settled} items would be settled: at most ${percent(alpha)} of their labels wrong, with probability ${percent(1 - delta)}.`;
+}
+
+function perClassLines(perClass: readonly (GuaranteeData & { class: string; allAtOnce: boolean })[]): string[] {
+  return perClass
+    .filter(({ allAtOnce }) => !allAtOnce)
+    .map(({ class: name, threshold, settled, auditSize, needed }) => {
+      const said =
+        threshold === null ? `nothing yet${needed === null ? '' : `, ${needed} more needed`}` : `${settled} would be`;
+      return `  suggested ${name} (${auditSize} audit items): ${said}`;
+    });
+}
+
+function claimLine(claim: ClaimData | null): string {
+  if (!claim) return 'No claim yet: the first is made when the audit set is large enough.';
+  const next = `The next look is at ${claim.nextLookAt} audit items.`;
+  if (claim.withdrawn) return `The claim of look ${claim.look} was withdrawn after spot checks. ${next}`;
+  if (claim.threshold === null) return `Look ${claim.look} found nothing to claim. ${next}`;
+  return `Claimed at look ${claim.look}: at most ${percent(claim.alpha)} of ${claim.settled} items are wrong (${claim.open} still open). All claims ever made are true with probability ${percent(1 - claim.delta)}. ${next}`;
+}
