@@ -13,8 +13,8 @@ import { kMeans } from './k-means.ts';
 import { lazyGreedy } from './lazy-greedy.ts';
 import { createPace } from './pace.ts';
 import { rankingOf } from './ranking.ts';
-import { squaredLengths, type SelectionInput, type Strategy } from './strategy.ts';
-import { distancesInBlocks, plainProducts, type Multiplying } from './vectors.ts';
+import type { SelectionInput, Strategy } from './strategy.ts';
+import { distancesInBlocks, gatherRows, plainProducts, type Multiplying } from './vectors.ts';
 
 const MOST_ITEMS = 20_000;
 const PURITY = 0.95;
@@ -37,8 +37,7 @@ export const probCover: Strategy = {
     const candidates = sampled
       ? Int32Array.from(rng.sample(input.candidates.length, MOST_ITEMS), (i) => input.candidates[i]).sort()
       : Int32Array.from(input.candidates);
-    await squaredLengths('probcover', input.reduced!, candidates, pace);
-    const rows = takeRows(input.reduced!, candidates);
+    const { rows } = await gatherRows(input.reduced!, candidates, pace);
     const squaredRadius = await pureRadius(rows, classesOf(input), rng, work);
     const balls = await ballsOf(rows, squaredRadius, work);
     const labelled = takeRows(input.reduced!, input.labelled);

@@ -9,8 +9,7 @@ import { assert } from '../domain/errors.ts';
 import { matrix, takeRows, type Matrix } from '../domain/matrix.ts';
 import type { Rng } from '../domain/rng.ts';
 import { createPace, type Pace } from './pace.ts';
-import { throwNotFinite } from './scores.ts';
-import { distancesInBlocks, plainProducts, squaredNorms, type Multiplying, type Products } from './vectors.ts';
+import { distancesInBlocks, gatherRows, plainProducts, type Multiplying, type Products } from './vectors.ts';
 
 export interface Clusters {
   /** Cluster of each given row, by position. */
@@ -47,14 +46,10 @@ export async function kMeans(
   assert(k > 0, 'at least one cluster', k);
   const sampled = n > sampleSize;
   const chosen = sampled ? rng.sample(n, sampleSize).sort((a, b) => a - b) : Array.from({ length: n }, (_, i) => i);
-  const rows = takeRows(
-    m,
-    Int32Array.from(chosen, (position) => indices[position]),
-  );
+  if (pace.isDue()) await pace.rest();
+  const picked = chosen.map((position) => indices[position]);
+  const { rows, norms } = await gatherRows(m, picked, pace);
   const weight = weights ? Float64Array.from(chosen, (position) => weights[position]) : null;
-  const norms = squaredNorms(rows);
-  const broken = norms.findIndex((norm) => !Number.isFinite(norm));
-  if (broken >= 0) throwNotFinite(indices[chosen[broken]], 'distance');
   const work: Work = { rows, norms, weight, products, pace };
 
   const centres = await seedCentres(work, count, rng);

@@ -129,17 +129,15 @@ function entropies({ data, columns }: Matrix, candidates: ArrayLike<number>): Fl
   for (let i = 0; i < scores.length; i++) {
     const from = candidates[i] * columns;
     let total = 0;
-    let sum = 0;
     let signs = 0;
     for (let j = from; j < from + columns; j++) {
-      const p = data[j];
       const own = bits[j];
       const piece = (own >> 12) & (PIECES - 1);
-      total -= p * ((own >> 23) * Math.LN2 + pieceLog[piece] + (own & 4095) * pieceSlope[piece]);
-      sum += p;
+      total -= data[j] * ((own >> 23) * Math.LN2 + pieceLog[piece] + (own & 4095) * pieceSlope[piece]);
       signs |= own;
     }
-    scores[i] = signs < 0 ? entropy(data, from, columns) : (total + onlyIfNumbers(sum)) * scale;
+    // The bits of a negative number say something else.
+    scores[i] = signs < 0 ? entropy(data, from, columns) : total * scale;
     if (!Number.isFinite(scores[i])) throwNotFinite(candidates[i], 'entropy');
   }
   return scores;

@@ -64,7 +64,9 @@ async function pickTypical(
 ): Promise<TypicalPick[]> {
   const reduced = input.reduced!;
   const rng = createRng(seed);
-  const everything = Int32Array.from([...Array.from(candidates), ...Array.from(labelled)]);
+  const everything = new Int32Array(candidates.length + labelled.length);
+  everything.set(candidates);
+  everything.set(labelled, candidates.length);
   const k = Math.min(MOST_CLUSTERS, labelled.length + batch);
   const clusters = await kMeans(reduced, everything, k, { rng: rng.derive('typicality'), ...work });
 

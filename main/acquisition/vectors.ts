@@ -114,8 +114,27 @@ export function squaredDistance(a: Float32Array, i: number, b: Float32Array, j: 
   return sum + sum2;
 }
 
+/** The rows named by `indices`, copied, and ‖row‖² of each, with rests between. Errors: `score-not-finite`, naming the row. */
+export async function gatherRows(
+  m: Matrix,
+  indices: ArrayLike<number>,
+  pace: Pace,
+): Promise<{ rows: Matrix; norms: Float64Array }> {
+  const d = m.columns;
+  const rows = matrix(indices.length, d);
+  const norms = new Float64Array(indices.length);
+  for (let i = 0; i < indices.length; i++) {
+    const from = indices[i] * d;
+    for (let j = 0; j < d; j++) rows.data[i * d + j] = m.data[from + j];
+    norms[i] = dot(m.data, from, m.data, from, d);
+    if (!Number.isFinite(norms[i])) throwNotFinite(indices[i], 'distance');
+    if ((i & 511) === 511 && pace.isDue()) await pace.rest();
+  }
+  return { rows, norms };
+}
+
 /** ‖row‖² of every row. */
-export function squaredNorms(rows: Matrix): Float64Array {
+function squaredNorms(rows: Matrix): Float64Array {
   const { data, columns: d } = rows;
   return Float64Array.from({ length: rows.rows }, (_, i) => dot(data, i * d, data, i * d, d));
 }

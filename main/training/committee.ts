@@ -38,8 +38,8 @@ export async function fitCommittee(
     return {
       itemWeights: own.map((weight) => weight / mean),
       lambda: 1 / fit.strength,
-      tolerance: 1e-3,
-      maxIterations: 100,
+      tolerance: 1e-4,
+      maxIterations: 200,
     };
   });
   const { features } = normalised;
