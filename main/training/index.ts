@@ -10,6 +10,7 @@ export { components, divide } from './folds.ts';
 export { fitHead, predictPool, type CrossValidation, type Head, type HeadFit, type HeadInput } from './head.ts';
 export { composeModelVersion, readHead, sha256, type VersionCard, type VersionParts } from './model-version.ts';
 export { poolPrior, type PoolPrior } from './prior.ts';
+export { products } from './products.ts';
 export { decidePromotion, type Decision } from './promotion.ts';
 export { simulate, type Curve, type CurvePoint, type Simulation, type SimulationInput } from './simulate.ts';
 export type { SimulatedGuarantee } from './simulated-guarantee.ts';
