@@ -5,6 +5,7 @@
  */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import type { Simulated } from '../main/compute-api.ts';
 import { DEVICES } from '../main/domain/device.ts';
 import { EngineError } from '../main/domain/errors.ts';
 import type { Task } from '../main/domain/schema.ts';
@@ -22,7 +23,7 @@ import {
 } from './command.ts';
 import { explain } from './explain.ts';
 import { consistency, looks } from './looks.ts';
-import { guarantee } from './guarantee.ts';
+import { guarantee, guaranteeTried, trialLines } from './guarantee.ts';
 import { versions } from './versions.ts';
 
 export const commands: Record<string, Command> = {
@@ -202,6 +203,8 @@ export const commands: Record<string, Command> = {
       start: 'N',
       seeds: 'N',
       'test-fraction': 'F',
+      guarantee: 'ALPHA,DELTA',
+      trials: 'N',
     },
     run: (context) =>
       withProject(context.positionals[0], context, async (project) => {
@@ -212,9 +215,10 @@ export const commands: Record<string, Command> = {
           start: number(context, 'start', 20, (n) => n >= 1),
           seeds: number(context, 'seeds', 3, (n) => n >= 1 && n <= 1000),
           testFraction: number(context, 'test-fraction', 0.25, isShare),
+          guarantee: guaranteeTried(context),
         }).finished;
-        const result = outcome(job) as unknown as SimulationResult;
-        return { json: result, text: simulationTable(result) };
+        const result = outcome(job) as unknown as Simulated;
+        return { json: result, text: [simulationTable(result), ...trialLines(result.guarantee)].join('\n') };
       }),
   },
   guarantee,
@@ -386,15 +390,7 @@ export const commands: Record<string, Command> = {
   },
 };
 
-interface SimulationResult {
-  curves: {
-    strategy: string;
-    seed: number;
-    points: { labels: number; accuracy: number; macroF1: number; ece: number }[];
-  }[];
-}
-
-function simulationTable({ curves }: SimulationResult): string {
+function simulationTable({ curves }: Simulated): string {
   const strategies = [...new Set(curves.map((curve) => curve.strategy))];
   const labels = [...new Set(curves.flatMap((curve) => curve.points.map((point) => point.labels)))].sort(
     (a, b) => a - b,

@@ -4,7 +4,9 @@
  * whenever it is asked for. Also sets the levels of the claims to come, and draws spot checks.
  */
 import type { ClaimData, GuaranteeData } from '../main/api.ts';
-import { isShare, number, percent, withProject, type Command } from './command.ts';
+import type { Simulated, SimulationOptions } from '../main/compute-api.ts';
+import { EngineError } from '../main/domain/errors.ts';
+import { isShare, list, number, percent, withProject, type Command, type CommandContext } from './command.ts';
 
 export const guarantee: Command = {
   does: 'says what could be settled at ALPHA and DELTA, and the claim on record; “--set” keeps the levels',
@@ -65,4 +67,31 @@ function claimLine(claim: ClaimData | null): string {
   if (claim.withdrawn) return `The claim of look ${claim.look} was withdrawn after spot checks. ${next}`;
   if (claim.threshold === null) return `Look ${claim.look} found nothing to claim. ${next}`;
   return `Claimed at look ${claim.look}: at most ${percent(claim.alpha)} of ${claim.settled} items are wrong (${claim.open} still open). All claims ever made are true with probability ${percent(1 - claim.delta)}. ${next}`;
+}
+
+/** What `simulate --guarantee ALPHA,DELTA --trials N` asks for; undefined without the option. Errors: `usage`. */
+export function guaranteeTried(context: CommandContext): SimulationOptions['guarantee'] {
+  const levels = list(context, 'guarantee')?.map(Number);
+  const trials = number(context, 'trials', 200, (n) => n >= 1 && n <= 100_000);
+  if (!levels) return undefined;
+  const [alpha, delta] = levels;
+  if (levels.length !== 2 || !isShare(alpha) || !isShare(delta)) {
+    throw new EngineError(
+      'usage',
+      'A guarantee is tried at two shares, alpha and delta.',
+      'Add, for example, --guarantee 0.05,0.1 --trials 200.',
+    );
+  }
+  return { alpha, delta, trials };
+}
+
+/** The trials in words; nothing where none were asked for. */
+export function trialLines(tried: Simulated['guarantee']): string[] {
+  if (!tried) return [];
+  const { alpha, delta, trials, splits, auditSize } = tried;
+  return [
+    `Guarantee at α = ${alpha}, δ = ${delta}: ${trials} trials on ${splits} splits, ${auditSize.toFixed(1)} audit items.`,
+    `  At the end: ${percent(tried.settledFraction)} settled, violated in ${percent(tried.violationRate)} of trials.`,
+    `  At ${tried.looks.toFixed(1)} looks: ${percent(tried.claimedFraction)} settled, any claim violated in ${percent(tried.anyClaimViolated)}.`,
+  ];
 }

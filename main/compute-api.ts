@@ -26,7 +26,7 @@ import type { EncoderCard } from './inference/index.ts';
 import type { TrayFinding } from './store/index.ts';
 import type { Level } from './evidence/index.ts';
 import type { LookFound, Preview } from './promising.ts';
-import type { Snapshot, VersionCard } from './training/index.ts';
+import type { SimulatedGuarantee, Snapshot, VersionCard } from './training/index.ts';
 
 export interface ProgressEvent {
   kind: 'progress';
@@ -226,6 +226,8 @@ export interface SimulationOptions {
   start: number;
   seeds: number;
   testFraction: number;
+  /** Also try the guarantee so often, at these levels. */
+  guarantee?: Level & { trials: number };
 }
 
 export interface Simulated {
@@ -235,6 +237,7 @@ export interface Simulated {
     seed: number;
     points: { labels: number; accuracy: number; macroF1: number; ece: number }[];
   }[];
+  guarantee?: SimulatedGuarantee;
 }
 
 const stream = <T>() => eventIterator(v.custom<T>(() => true));

@@ -458,7 +458,7 @@ export class Learner {
       const names = space.present[i] === 1 ? oracle.get(rows.seq[i]) : undefined;
       return names ? names.map((name) => classes.indexOf(name)) : null;
     });
-    const { curves } = await simulate({
+    const found = await simulate({
       embedding: space.embedding,
       reduced: space.reduced,
       labels,
@@ -472,10 +472,11 @@ export class Learner {
       start: options.start,
       seeds: Array.from({ length: options.seeds }, (_, s) => s + 1),
       testFraction: options.testFraction,
+      guarantee: options.guarantee,
       signal,
       onProgress: ({ done, total }) => report('simulating', done, total),
     });
-    return { kind: 'simulated', curves };
+    return { kind: 'simulated', ...found };
   }
 
   close(): void {

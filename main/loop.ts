@@ -286,10 +286,10 @@ export class Loop {
   startSimulation(options: SimulationOptions): { id: string; finished: Promise<JobData> } {
     return this.#parts.jobs.start('simulate', { ...options }, async (control) => {
       await this.#ensureEncoded(control);
-      const { curves } = await this.#stream<Simulated>(control, 'simulated', (compute, call) =>
+      const { kind: _, ...found } = await this.#stream<Simulated>(control, 'simulated', (compute, call) =>
         compute.simulate(options, call),
       );
-      return { curves };
+      return found;
     });
   }
 
