@@ -21,6 +21,7 @@ import {
   withProject,
   type Command,
 } from './command.ts';
+import { evidence, forecastLine } from './evidence.ts';
 import { explain } from './explain.ts';
 import { consistency, looks } from './looks.ts';
 import { guarantee, guaranteeTried, trialLines } from './guarantee.ts';
@@ -174,7 +175,7 @@ export const commands: Record<string, Command> = {
   looks,
   consistency,
   status: {
-    does: 'shows counts, live version, audit accuracy, settled and uncertain items',
+    does: 'shows counts, live version, audit accuracy, settled and uncertain items, forecast',
     positionals: ['DIR'],
     run: (context) =>
       withProject(context.positionals[0], context, async (project) => {
@@ -188,11 +189,13 @@ export const commands: Record<string, Command> = {
             status.modelVersion === null ? 'No model version.' : `Live version ${status.modelVersion}.`,
             `Audit accuracy ${percent(audit.accuracy)} (${percent(audit.low)} – ${percent(audit.high)}, n = ${audit.n}).`,
             `${status.settled} settled, ${status.uncertain} uncertain.`,
+            ...(status.forecast ? [forecastLine(status.forecast)] : []),
             `Computes on ${status.device} (chosen: ${status.deviceChoice}), ${status.deviceSpeed.toPrecision(2)} times the processor’s speed.`,
           ].join('\n'),
         };
       }),
   },
+  evidence,
   simulate: {
     does: 'replays the loop with oracle labels',
     positionals: ['DIR'],

@@ -63,6 +63,8 @@ export const ForecastShape = v.object({
   hoursLeft: v.nullable(Bounded),
   /** Where the curve is heading. */
   ceiling: v.nullable(Bounded),
+  /** The probability that more labels like these never meet the target. */
+  never: v.nullable(Probability),
 });
 
 /** How many labels a random choice would have needed more for the same accuracy. */

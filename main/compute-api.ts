@@ -19,6 +19,8 @@ import type {
   IntervalData,
   PreviewData,
 } from './api.ts';
+import type { EvidenceReportData } from './api-evidence.ts';
+import type { SubgroupColumnData } from './api-evidence.ts';
 import type { VersionExportData, VersionExported } from './api-version-export.ts';
 import type { RealDevice } from './domain/device.ts';
 import type { Candidate, ImportProblem, ItemId } from './domain/item.ts';
@@ -219,6 +221,55 @@ export interface LooksFound {
   }[];
 }
 
+export interface ReportOptions {
+  seed: number;
+  /** The accuracy that the forecast aims at. */
+  target: number;
+}
+
+/** What is put on record of a report; null where no version can be measured. */
+export interface Reported {
+  kind: 'reported';
+  body: ReportBody | null;
+}
+
+/** A report but for its time, and enough to forecast another target without measuring again. */
+export interface ReportBody extends Omit<EvidenceReportData, 'at'> {
+  points: { labels: number; correct: number; n: number }[];
+}
+
+/** Items by `seq`: the first and the last of an import, and the last that the live version's training knew. */
+export interface DriftQuestion {
+  first: number;
+  last: number;
+  before: number;
+  seed: number;
+}
+
+export interface DriftFound {
+  modelVersion: number;
+  /** How many of the import were looked at. */
+  items: number;
+  pValue: number;
+  distance: number;
+  predictionShift: number;
+  predictionPValue: number;
+  alert: boolean;
+  examples: ItemId[];
+}
+
+export interface SubgroupsQuestion {
+  seed: number;
+  known: string | null;
+}
+
+export interface SubgroupsFound {
+  /** Of everything that it follows from. */
+  key: string;
+  /** Null where that is what is known. */
+  found: { modelVersion: number | null; columns: SubgroupColumnData[] } | null;
+}
+
 export interface SimulationOptions {
   strategies: string[];
   budget: number;
@@ -272,6 +323,7 @@ export const computeContract = {
   promisedAtMany: oc.input(type<{ delta: number }>()).output(type<GuaranteeData[]>()),
   /** Makes a look at what it may spend; writes a blob as well. Null without a version. */
   look: oc.input(type<Level>()).output(type<LookFound | null>()),
+  report: oc.input(type<ReportOptions>()).output(working<Reported>()),
   predict: oc
     .input(type<{ items: ItemId[] | null }>())
     .output(type<{ modelVersion: number; classes: string[]; items: { item: ItemId; probabilities: number[] }[] }>()),
@@ -279,6 +331,8 @@ export const computeContract = {
   looks: oc.input(type<{ seed: number }>()).output(type<LooksFound | null>()),
   similar: oc.input(type<{ item: ItemId; count: number }>()).output(type<{ item: ItemId; similarity: number }[]>()),
   why: oc.input(type<WhyQuestion>()).output(type<WhyFound>()),
+  drift: oc.input(type<DriftQuestion>()).output(type<DriftFound | null>()),
+  subgroups: oc.input(type<SubgroupsQuestion>()).output(type<SubgroupsFound>()),
   explain: oc.input(type<ExplanationQuestion>()).output(type<ExplanationData>()),
   /** Writes the file as well. */
   exportVersion: oc.input(type<VersionExportData>()).output(working<{ kind: 'exported'; exported: VersionExported }>()),

@@ -82,6 +82,11 @@ const router = os.router({
     (await import('./promising.ts')).previewedAtMany((await learner()).parts, input.delta),
   ),
   look: os.look.handler(async ({ input }) => (await import('./promising.ts')).look((await learner()).parts, input)),
+  report: os.report.handler(({ input, signal }) =>
+    reporting(async (report) =>
+      (await import('./evidence-report.ts')).makeReport((await learner()).parts, input, report, signal),
+    ),
+  ),
   predict: os.predict.handler(async ({ input }) => (await learner()).predict(input.items)),
   similar: os.similar.handler(async ({ input }) => (await learner()).similar(input.item, input.count)),
   looks: os.looks.handler(async ({ input, signal }) =>
@@ -89,6 +94,12 @@ const router = os.router({
   ),
   why: os.why.handler(async ({ input, signal }) =>
     (await import('./why.ts')).whyAsked((await learner()).parts, input, signal),
+  ),
+  drift: os.drift.handler(async ({ input, signal }) =>
+    (await import('./drift.ts')).compareImport((await learner()).parts, input, signal),
+  ),
+  subgroups: os.subgroups.handler(async ({ input, signal }) =>
+    (await import('./subgroups.ts')).findSubgroups((await learner()).parts, input, signal),
   ),
   explain: os.explain.handler(async ({ input, signal }) => (await learner()).explain(input, signal)),
   exportVersion: os.exportVersion.handler(({ input, signal }) =>

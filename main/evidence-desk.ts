@@ -10,14 +10,17 @@ import type {
   EvidenceReportData,
   GuaranteeData,
   SpotChecksData,
-  SubgroupColumnData,
 } from './api-evidence.ts';
 import type { IntervalData, VersionData } from './api.ts';
 import { ClaimsDesk } from './claims-desk.ts';
 import type { ComputeProcess } from './compute-process.ts';
 import { EngineError } from './domain/errors.ts';
 import type { Level } from './evidence/index.ts';
+import { compareImports, driftReports } from './drift-desk.ts';
+import type { JobControl } from './jobs.ts';
 import type { ChangeKind } from './loop.ts';
+import { subgroupsOf, type Subgroups } from './subgroups-desk.ts';
+import { ReportDesk } from './report-desk.ts';
 import type { ProjectStore } from './store/index.ts';
 
 export interface DeskParts {
@@ -41,10 +44,12 @@ export class EvidenceDesk {
   /** Claims, and the looks and spot checks that make and unmake them. */
   readonly claims: ClaimsDesk;
   readonly #parts: DeskParts;
+  readonly #reports: ReportDesk;
 
   constructor(parts: DeskParts) {
     this.#parts = parts;
     this.claims = new ClaimsDesk(parts);
+    this.#reports = new ReportDesk(parts);
   }
 
   /** One point per version, oldest first. */
@@ -87,13 +92,26 @@ export class EvidenceDesk {
     await ready();
   }
 
+  /** The newest report on record; null before the first. */
   report(): EvidenceReportData | null {
-    return (this.#parts.store.reports.newest('evidence')?.body ?? null) as EvidenceReportData | null;
+    return this.#reports.newest();
   }
 
-  setTarget(target: number): EvidenceReportData | null {
-    this.#parts.store.settings.set('target', target);
-    return this.report();
+  /** The report as things stand, made now where it has to be. */
+  async reportNow(signal?: AbortSignal): Promise<EvidenceReportData | null> {
+    await this.#parts.ready();
+    return this.#reports.upToDate(signal);
+  }
+
+  /** Something was trained, promoted or finished: what is outdated is made anew in the background. */
+  catchUp(): void {
+    this.#reports.catchUp();
+  }
+
+  /** Sets what the forecast aims at, and forecasts again from what was measured. */
+  async setTarget(target: number): Promise<EvidenceReportData | null> {
+    this.#reports.aimAt(target);
+    return this.reportNow();
   }
 
   levels(): Level {
@@ -116,11 +134,18 @@ export class EvidenceDesk {
     return this.claims.spotChecks();
   }
 
-  async subgroups(): Promise<{ modelVersion: number | null; columns: SubgroupColumnData[]; balanced: string | null }> {
-    return { modelVersion: this.#parts.store.versions.live()?.version ?? null, columns: [], balanced: null };
+  /** How the live version does in the groups of each attribute. */
+  async subgroups(): Promise<Subgroups> {
+    return subgroupsOf(this.#parts);
   }
 
+  /** Everything is embedded: imports that nobody has looked at are compared with the training pool. */
+  embedded(control: JobControl): Promise<void> {
+    return compareImports(this.#parts, control);
+  }
+
+  /** Every import since the first training, latest first. */
   drift(): DriftData[] {
-    return [];
+    return driftReports(this.#parts.store);
   }
 }

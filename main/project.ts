@@ -101,7 +101,10 @@ export class Project {
       compute: this.#compute,
       reader: this.#reader,
       changed,
-      embedded: (control) => this.tray.examine(control),
+      embedded: async (control) => {
+        await this.tray.examine(control);
+        await this.evidence.embedded(control);
+      },
       measured: ({ auditSize }) => this.evidence.claims.lookWhereDue(auditSize),
       first: () => this.evidence.claims.waiting(),
       automatic: options.resume,
@@ -130,7 +133,14 @@ export class Project {
     this.looks = new LooksDesk(parts);
     this.tray = new TrayDesk(parts);
     this.choosing = new ChoosingDesk(parts);
+    if (options.resume) this.onChange((kind) => this.#catchUp(kind));
     this.#resume(options);
+  }
+
+  /** The report waits until the next items are chosen: nobody waits for it. */
+  #catchUp(kind: ChangeKind): void {
+    if (kind !== 'jobs' && kind !== 'versions') return;
+    if (!(['encode', 'train', 'queue'] as const).some((job) => this.jobs.isActive(job))) this.evidence.catchUp();
   }
 
   /** Makes a project in a new or empty folder. Errors: `project-exists`, `schema-invalid`, `disk-full`. */

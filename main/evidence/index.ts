@@ -15,7 +15,8 @@ export { estimateAnnotators } from './annotators.ts';
 export { binomialAtMost, clopperPearson, upperBound, type Interval } from './binomial.ts';
 export { nextLookAt, planLooks, spentAt } from './claims.ts';
 export { embeddingShift, predictionShift, type EmbeddingShift, type PredictionShift } from './drift.ts';
-export { fitCurve, forecast, type Bounded, type CurveMeasurement } from './forecast.ts';
+export { fitCurve, forecast, type Bounded, type CurveMeasurement, type CurvePosterior } from './forecast.ts';
+export { fuse } from './fusion.ts';
 export {
   findGuarantee,
   guaranteesAt,
@@ -27,9 +28,9 @@ export {
   type GuaranteeSample,
   type Level,
 } from './guarantee.ts';
-export { auditMetrics, type AuditMetrics, type ClassMeasures, type Measured, type MetricsInput } from './metrics.ts';
 export { judgeLabels, type Answer } from './judging.ts';
+export { auditMetrics, meanOf, type AuditMetrics, type ClassMeasures, type Measured, type MetricsInput } from './metrics.ts';
 export { paceAt, sessionsOf } from './pace.ts';
 export { measureSaving, type Saving, type SavingInput } from './saving.ts';
-export { adviseStopping, type StopAdvice } from './stopping.ts';
+export { adviseStopping } from './stopping.ts';
 export { groupColumn, supportedGaps, type Gap, type GroupedColumn } from './subgroups.ts';

@@ -26,6 +26,7 @@ const forecast = (changes: Partial<ForecastData>): ForecastData => ({
   labelsLeft: bounded(183, 121, 263),
   hoursLeft: bounded(0.31, 0.2, 0.46),
   ceiling: bounded(0.95, 0.92, 0.97),
+  never: 0.04,
   ...changes,
 });
 const saved = (code: SavedData['code'], bounds: SavedData['saved']): SavedData => ({ code, saved: bounds, random: [] });
