@@ -6,6 +6,7 @@ import { STRATEGIES, strategyNamed } from './acquisition/index.ts';
 import { EngineError } from './domain/errors.ts';
 import type { ItemId } from './domain/item.ts';
 import type { DeskParts } from './evidence-desk.ts';
+import { fusedLabel } from './fused-label.ts';
 import { isBlind } from './rereads.ts';
 import type { SettingsReader } from './store/index.ts';
 import { itemView } from './views.ts';
@@ -63,6 +64,7 @@ export class ChoosingDesk {
       );
     const { strategy, modelVersion, seed, score } = entry;
     const question = { item, strategy, modelVersion, score };
+    const { distribution: probabilities } = entry.why as { distribution: number[] | null };
     const found = await compute.call((client, call) => client.why(question, call));
     return {
       item,
@@ -72,13 +74,13 @@ export class ChoosingDesk {
       score,
       distribution: found.distribution,
       shareAbove: found.shareAbove,
-      contenders: contenders((entry.why as { distribution: number[] | null }).distribution, store),
+      contenders: contenders(probabilities, store),
       nearest: found.nearest.map((near) => ({
         similarity: near.similarity,
         view: itemView(store.items.get(near.item)!, store.annotations.ofItem(near.item)),
       })),
       expectedSeconds: null,
-      fused: null,
+      fused: fusedLabel(store, item, probabilities),
     };
   }
 }

@@ -90,6 +90,29 @@ const openAudit = (project: Project) =>
     return rows.id.filter((_, i) => rows.role[i] === 1 && rows.state[i] === 0).length;
   });
 
+test('After the label, human and model together are told beside it', async () => {
+  const notes = writeNotes(120);
+  const project = await newProject({ classes: COMPLAINTS });
+  await imported(project, { sources: [notes.file], mapping: MAPPING });
+  await labelNext(project, notes.truth, 40);
+  done(await project.train().finished);
+  const entries = (await project.queue(20)).filter(({ blind, probabilities }) => !blind && probabilities !== null);
+  const { item, probabilities } = entries[0];
+  const [given] = COMPLAINTS.toSorted(
+    (a, b) => probabilities![COMPLAINTS.indexOf(a)] - probabilities![COMPLAINTS.indexOf(b)],
+  );
+  expect((await project.choosing.why(item)).fused).toBeNull();
+  project.annotate({ item, act: 'label', classes: [given], annotator: 'expert', durationMs: 900, asked: true });
+  // Of an annotator who read nothing twice, 95 readings in a hundred are taken to be right: of what they read, this one alone counts.
+  const right = (1 + 9.5) / (1 + 10);
+  const likely = probabilities!.map((p, j) => p * (COMPLAINTS[j] === given ? right : 0.25 / 10));
+  const { fused } = await project.choosing.why(item);
+  const best = likely.indexOf(Math.max(...likely));
+  expect(fused!.classes).toEqual([COMPLAINTS[best]]);
+  expect(fused!.probability).toBeCloseTo(likely[best] / likely.reduce((sum, p) => sum + p, 0), 6);
+  expect(project.item(item).classes, 'the label stays').toEqual([given]);
+});
+
 test('Nothing is told of what measures the model before it has its label, nor of what is not asked', async () => {
   const notes = writeNotes(120);
   const project = await newProject({ classes: COMPLAINTS, auditShare: 0.4 });
