@@ -178,8 +178,8 @@ function share(
   return { n, value, low, high };
 }
 
-/** The mean of independent shares, from their intervals. */
-function meanOf(parts: readonly Measured[], n: number): Measured {
+/** The mean of independent shares, from their intervals; null of none. */
+export function meanOf(parts: readonly Measured[], n: number): Measured {
   if (parts.length === 0) return measured(n, null);
   const k = parts.length;
   const value = parts.reduce((sum, part) => sum + part.value!, 0) / k;
