@@ -96,8 +96,8 @@ test('After the label, human and model together are told beside it', async () =>
   await imported(project, { sources: [notes.file], mapping: MAPPING });
   await labelNext(project, notes.truth, 40);
   done(await project.train().finished);
-  const entries = (await project.queue(20)).filter(({ blind, probabilities }) => !blind && probabilities !== null);
-  const { item, probabilities } = entries[0];
+  const queue = await project.queue(20);
+  const { item, probabilities } = queue.find((entry) => !entry.blind && entry.probabilities !== null)!;
   const [given] = COMPLAINTS.toSorted(
     (a, b) => probabilities![COMPLAINTS.indexOf(a)] - probabilities![COMPLAINTS.indexOf(b)],
   );

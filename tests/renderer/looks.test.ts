@@ -57,9 +57,9 @@ describe('A doubt about a label', () => {
 
 test('Measured values are short, and never NaN', () => {
   const view = {} as never;
-  expect(trayNumbers({ view, reason: 'far', measure: 'distance', score: 3.2149, usual: { low: 0.4213, high: 1840.7 } })).toBe(
-    '3.2, usually 0.42 to 1,841',
-  );
+  expect(
+    trayNumbers({ view, reason: 'far', measure: 'distance', score: 3.2149, usual: { low: 0.4213, high: 1840.7 } }),
+  ).toBe('3.2, usually 0.42 to 1,841');
   expect(withInterval({ n: 0, value: null, low: 0, high: 1 })).toBe('–');
   expect(withInterval({ n: 9, value: 0.8149, low: 0.66, high: 0.93 })).toBe('0.81 (0.66 to 0.93)');
 });
