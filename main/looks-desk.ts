@@ -13,7 +13,7 @@ import type { ItemId } from './domain/item.ts';
 import type { DeskParts } from './evidence-desk.ts';
 import { readingSettings, type ReadingSettings } from './rereads.ts';
 import type { ReadingPair } from './store/index.ts';
-import { itemView } from './views.ts';
+import { itemView, type VersionMetrics } from './views.ts';
 
 /** A look as it is ordered, before the item is read. */
 type Listed = Omit<SecondLookData, 'view'> & { item: ItemId };
@@ -26,6 +26,8 @@ export class LooksDesk {
   readonly #parts: DeskParts;
   #listed: { key: string; looks: Listed[] } | null = null;
   #finding: Promise<void> | null = null;
+  /** What was last judged by itself: what failed is not tried again. */
+  #tried = '';
 
   constructor(parts: DeskParts) {
     this.#parts = parts;
@@ -90,6 +92,19 @@ export class LooksDesk {
     const live = versions.live();
     const report = this.#report();
     return live !== null && (report?.modelVersion !== live.version || report.sequence < annotations.head().sequence);
+  }
+
+  /** Begins to judge where a training or a promotion came after the report. Cheap where there is nothing to do. */
+  catchUp(): void {
+    const { versions } = this.#parts.store;
+    const [live, newest, report] = [versions.live(), versions.newest(), this.#report()];
+    if (!live || !newest) return;
+    const { sequence } = newest.metrics as VersionMetrics;
+    const key = `${live.version} ${newest.version}`;
+    if (key === this.#tried || (report?.modelVersion === live.version && report.sequence >= sequence)) return;
+    this.#tried = key;
+    // Whoever asks for the list finds out what went wrong.
+    void this.refresh().catch(() => undefined);
   }
 
   /** Has compute judge every label, and keeps what it found; calls while that goes on are joined. */

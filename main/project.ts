@@ -137,10 +137,11 @@ export class Project {
     this.#resume(options);
   }
 
-  /** The report waits until the next items are chosen: nobody waits for it. */
+  /** Reports wait until the next items are chosen: nobody waits for them. */
   #catchUp(kind: ChangeKind): void {
     if (kind !== 'jobs' && kind !== 'versions') return;
-    if (!(['encode', 'train', 'queue'] as const).some((job) => this.jobs.isActive(job))) this.evidence.catchUp();
+    if ((['encode', 'train', 'queue'] as const).some((job) => this.jobs.isActive(job))) return;
+    for (const desk of [this.evidence, this.looks]) desk.catchUp();
   }
 
   /** Makes a project in a new or empty folder. Errors: `project-exists`, `schema-invalid`, `disk-full`. */

@@ -31,6 +31,8 @@ export interface AnnotatorsInput {
   annotators: number;
   classCount: number;
   smoothing?: Smoothing;
+  /** Ends when no probability moves by more; default 1e-7. */
+  tolerance?: number;
   /** Calibrated probabilities of each item, `[items, c]`, from a model that was not trained on these readings of it. */
   model?: Matrix;
 }
@@ -45,16 +47,17 @@ export interface AnnotatorsEstimate {
   iterations: number;
 }
 
-/** Estimates annotators and items together. Starts from the shares of readings, ends when no probability moves by 1e-7 or after 500 rounds; O(rounds · readings · c). An item without readings keeps the model's probabilities, or the frequencies. */
+/** Estimates annotators and items together. Starts from the shares of readings, ends after 500 rounds at the latest; O(rounds · readings · c). An item without readings keeps the model's probabilities, or the frequencies. */
 export function estimateAnnotators(input: AnnotatorsInput): AnnotatorsEstimate {
   const { readings, items, annotators, classCount: c, model } = input;
-  const smoothing = input.smoothing ?? USUAL_ANNOTATOR;
+  const { smoothing = USUAL_ANNOTATOR, tolerance = 1e-7 } = input;
   assert(!model || (model.rows === items && model.columns === c), `probabilities ${items} × ${c}`, model?.rows);
+  const modelLogs = model && Float64Array.from(model.data, Math.log);
   let probabilities = startingShares(input);
   let prevalence = new Float64Array(c);
   let confusions: Float64Array[] = [];
   let iterations = 0;
-  for (let moved = Infinity; moved > 1e-7 && iterations < 500; iterations++) {
+  for (let moved = Infinity; moved > tolerance && iterations < 500; iterations++) {
     confusions = Array.from({ length: annotators }, () => new Float64Array(c * c));
     for (const { item, annotator, class: given } of readings)
       for (let j = 0; j < c; j++) confusions[annotator][j * c + given] += probabilities[item * c + j];
@@ -62,10 +65,11 @@ export function estimateAnnotators(input: AnnotatorsInput): AnnotatorsEstimate {
     prevalence = new Float64Array(c);
     for (let at = 0; at < items * c; at++) prevalence[at % c] += probabilities[at] / Math.max(1, items);
 
-    const logs = new Float64Array(items * c);
-    for (let at = 0; at < items * c; at++) logs[at] = Math.log(model ? model.data[at] : prevalence[at % c]);
+    const logPrevalence = prevalence.map(Math.log);
+    const logs = modelLogs?.slice() ?? new Float64Array(items * c).map((_, at) => logPrevalence[at % c]);
+    const logConfusions = confusions.map((confusion) => confusion.map(Math.log));
     for (const { item, annotator, class: given } of readings)
-      for (let j = 0; j < c; j++) logs[item * c + j] += Math.log(confusions[annotator][j * c + given]);
+      for (let j = 0; j < c; j++) logs[item * c + j] += logConfusions[annotator][j * c + given];
     const next = new Float64Array(items * c);
     moved = 0;
     for (let i = 0; i < items; i++) {

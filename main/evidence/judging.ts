@@ -116,7 +116,8 @@ function fusedRows(model: Matrix, readings: readonly Reading[], annotators: numb
     for (let j = i * c; j < (i + 1) * c; j++) sum += floored.data[j] = Math.max(FLOOR, model.data[j]);
     for (let j = i * c; j < (i + 1) * c; j++) floored.data[j] /= sum;
   }
-  const { confusions } = estimateAnnotators({ readings, items: n, annotators, classCount: c, model: floored });
+  const told = { readings, items: n, annotators, classCount: c, model: floored };
+  const { confusions } = estimateAnnotators({ ...told, tolerance: 1e-4 });
   const byItem = Array.from({ length: n }, (): { class: number; confusion: Float64Array }[] => []);
   for (const { item, annotator, class: given } of readings)
     byItem[item].push({ class: given, confusion: confusions[annotator] });

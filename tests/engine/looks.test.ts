@@ -9,12 +9,14 @@ import {
   closed,
   COMPLAINTS,
   done,
+  idle,
   imported,
   itemsOf,
   label,
   newProject,
   reopened,
   truthOf,
+  until,
   writeNotes,
   type Notes,
 } from './small-projects.ts';
@@ -159,4 +161,20 @@ test('Consistency counts pairs that were answered blind and apart, by hand', asy
   for (const { matrix } of between!.confusion)
     for (const row of matrix) expect(row.reduce((sum, p) => sum + p, 0)).toBeCloseTo(1, 9);
   expect(readings).toEqual({ share: 0.02, after: 50, otherShare: 0, made: 12 });
+});
+
+test('With the desk open, second looks follow each training by themselves', async () => {
+  const notes = writeNotes(90, { seed: 12 });
+  const project = await newProject({ classes: COMPLAINTS, auditShare: 0 }, { resume: true });
+  await imported(project, { sources: [notes.file], mapping: MAPPING });
+  await idle(project);
+  itemsOf(project)
+    .slice(0, 60)
+    .forEach(({ id, name }, i) => {
+      const [truth] = truthOf(notes.truth, name);
+      label(project, id, [i % 15 === 7 ? COMPLAINTS[(COMPLAINTS.indexOf(truth) + 1) % 3] : truth]);
+    });
+  await until('labels were judged', () => project.looks.list(1).modelVersion !== null);
+  await idle(project);
+  expect(project.looks.list(1).modelVersion).toBe(project.status().modelVersion);
 });
