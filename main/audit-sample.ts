@@ -8,13 +8,17 @@ import { claimedIn } from './claimed.ts';
 import { AUDIT, LABELLED, OPEN, rowsIn, rowsWhere, type EmbeddedItems } from './embedded-items.ts';
 import type { AuditDraw, ProjectReader } from './store/index.ts';
 
-/** Labelled audit rows that were drawn by chance from all items, one of each component, the earliest. */
+/** Labelled audit rows that were drawn by chance from all items: without spot checks, whose share of right ones is another. */
+export function drawnFromAll(items: EmbeddedItems, draws: readonly AuditDraw[]): number[] {
+  const checks = new Set(draws.map(({ item }) => item));
+  return rowsIn(items, AUDIT, LABELLED).filter((i) => !checks.has(items.rows.id[i]));
+}
+
+/** Those that the guarantee counts: of each component one, the earliest. */
 export function baseAudit(items: EmbeddedItems, draws: readonly AuditDraw[]): number[] {
   const { rows } = items;
-  const drawn = new Set(draws.map(({ item }) => item));
   const met = new Set<number>();
-  return rowsIn(items, AUDIT, LABELLED)
-    .filter((i) => !drawn.has(rows.id[i]))
+  return drawnFromAll(items, draws)
     .sort((a, b) => rows.by[a] - rows.by[b])
     .filter((i) => {
       const isFirst = !met.has(rows.component[i]);

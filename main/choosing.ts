@@ -5,14 +5,22 @@
  * each component while there are others. No batch holds two near duplicates, nor an item
  * whose original cannot be read.
  */
-import { drawAudit, select, strategyNamed, type Pick as PickedRow } from './acquisition/index.ts';
+import {
+  drawAudit,
+  needsOf,
+  possible,
+  select,
+  strategyNamed,
+  type Committee,
+  type Pick as PickedRow,
+} from './acquisition/index.ts';
 import type { Chosen, Pick } from './compute-api.ts';
 import type { ItemId } from './domain/item.ts';
 import { row } from './domain/matrix.ts';
 import { createRng } from './domain/rng.ts';
 import { AUDIT, LABELLED, OPEN, POOL, rowsIn, rowsWhere, SKIPPED, type EmbeddedItems } from './embedded-items.ts';
 import type { PoolProbabilities } from './measuring.ts';
-import type { VersionCard } from './training/index.ts';
+import { products, type VersionCard } from './training/index.ts';
 
 export interface ChoiceOptions {
   count: number;
@@ -30,6 +38,8 @@ interface Known {
   settled: ReadonlySet<number> | null;
   /** The live version's card. */
   card: VersionCard | null;
+  /** Makes the heads that some strategies ask; null where there are too few labels for any. */
+  committee: () => Promise<Committee | null>;
   /** `seq` of what waits in the tray because it is unusual. It holds no audit items. */
   held: ReadonlySet<number>;
   /** Rows whose original cannot be read just now: nobody could look at them. */
@@ -54,7 +64,8 @@ export async function chooseItems(
       (i) => !keptClusters.has(rows.cluster[i]) && !unreadable.has(i) && (role !== POOL || !held.has(rows.seq[i])),
     );
   const open = askable(POOL, OPEN).filter((i) => !settled?.has(i));
-  const picks = await select(strategyNamed(options.strategy), {
+  const asked = strategyNamed(options.strategy);
+  const input = {
     candidates: open.length > 0 ? open : askable(POOL, SKIPPED),
     labelled: rowsWhere(items, (i) => rows.state[i] === LABELLED || kept.has(rows.id[i])),
     batch: count,
@@ -62,11 +73,15 @@ export async function chooseItems(
     task: schema.task,
     probabilities: current?.probabilities,
     reduced: space.reduced,
+    embedding: space.embedding,
+    committee: needsOf(asked).includes('committee') ? ((await known.committee()) ?? undefined) : undefined,
+    products,
     duplicates: rows.cluster,
     groups: rows.component,
     soFar: soFar(items, card),
     signal,
-  });
+  };
+  const picks = await select(possible(asked, input), input);
   const distribution = (i: number) => (current ? Array.from(row(current.probabilities, i)) : null);
   const isAudited = (i: number) => rows.role[i] === AUDIT && (rows.state[i] === LABELLED || kept.has(rows.id[i]));
   const drawn = drawAudit({

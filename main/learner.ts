@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { strategyNamed } from './acquisition/index.ts';
 import type { EncoderImportData, ExplanationData, ExplanationQuestion } from './api.ts';
 import type { VersionExportData } from './api-version-export.ts';
+import { drawnFromAll } from './audit-sample.ts';
 import { chooseItems, type ChoiceOptions } from './choosing.ts';
 import type {
   Chosen,
@@ -31,7 +32,6 @@ import { EngineError } from './domain/errors.ts';
 import type { ItemId, Part } from './domain/item.ts';
 import { row, takeRows, type Matrix } from './domain/matrix.ts';
 import {
-  AUDIT,
   LABELLED,
   labelledItems,
   OPEN,
@@ -332,7 +332,7 @@ export class Learner {
     const items = this.#items();
     const { rows, space, schema } = items;
     const training = rowsIn(items, POOL, LABELLED);
-    const auditing = rowsIn(items, AUDIT, LABELLED);
+    const auditing = drawnFromAll(items, this.#reader.reports.auditDraws());
     report('training', null, null);
     const { model, card, snapshot, auditCorrect } = await trainVersion({
       items: labelledItems(items, training),

@@ -397,7 +397,8 @@ export class Loop {
   #isOutdated(): boolean {
     const { queue, versions } = this.#parts.store;
     const rest = queue.next(FROZEN_HEAD + 1).slice(FROZEN_HEAD);
-    return rest.some((entry) => entry.modelVersion !== (versions.live()?.version ?? null));
+    const live = versions.live()?.version ?? null;
+    return rest.some((entry) => entry.strategy !== 'spot-check' && entry.modelVersion !== live);
   }
 
   /** At least `count` open entries, where there are so many items. */

@@ -4,12 +4,12 @@
  * and a claim's items are kept until the version, the pool or the claim changes.
  */
 import type { IntervalData } from './api.ts';
-import { baseAudit } from './audit-sample.ts';
+import { baseAudit, drawnFromAll } from './audit-sample.ts';
 import { claimedIn, claimInForce } from './claimed.ts';
 import type { Evidence } from './compute-api.ts';
 import { takeRows, type Matrix } from './domain/matrix.ts';
 import type { LabelSchema } from './domain/schema.ts';
-import { AUDIT, LABELLED, labelledItems, OPEN, POOL, rowsIn, type EmbeddedItems } from './embedded-items.ts';
+import { labelledItems, OPEN, POOL, rowsIn, type EmbeddedItems } from './embedded-items.ts';
 import type { ProjectReader, VersionRecord } from './store/index.ts';
 import { measure, predictPool, readHead, type Head, type LabelledItem, type VersionCard } from './training/index.ts';
 
@@ -99,14 +99,15 @@ export class Measuring {
 
   /** Every version on today's audit set, and how many items of it count for the guarantee. */
   async evidence(items: EmbeddedItems): Promise<Evidence> {
-    const auditing = rowsIn(items, AUDIT, LABELLED);
+    const draws = this.#reader.reports.auditDraws();
+    const auditing = drawnFromAll(items, draws);
     const versions: Evidence['versions'] = [];
     for (const version of this.#reader.versions.list()) {
       const measured = await this.onAudit(version, items, auditing);
       if (!measured) continue;
       versions.push({ version: version.version, auditNow: intervalOf(measured.metrics.accuracy, auditing.length) });
     }
-    return { versions, auditSize: baseAudit(items, this.#reader.reports.auditDraws()).length };
+    return { versions, auditSize: baseAudit(items, draws).length };
   }
 }
 

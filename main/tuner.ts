@@ -286,9 +286,10 @@ async function trial(
   const schema = reader.schema.current();
   const training: number[] = [];
   const auditing: number[] = [];
+  const checks = new Set(reader.reports.auditDraws().map(({ item }) => item));
   for (const i of rowsWhere({ rows }, (i) => rows.state[i] === LABELLED)) {
     if (rows.role[i] === POOL) training.push(i);
-    else if (rows.role[i] === AUDIT) auditing.push(i);
+    else if (rows.role[i] === AUDIT && !checks.has(rows.id[i])) auditing.push(i);
   }
   const embedded = async (places: readonly number[]) => {
     const found: { place: number; vector: Float32Array }[] = [];

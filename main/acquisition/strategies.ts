@@ -75,6 +75,12 @@ export function needsOf(name: StrategyName): readonly Need[] {
   return STRATEGIES[name].needs;
 }
 
+/** The strategy itself where all that it needs is there; else typicality, which needs no model, or chance. */
+export function possible(name: StrategyName, input: Omit<SelectionInput, 'batch' | 'seed'>): StrategyName {
+  const can = (strategy: StrategyName) => needsOf(strategy).every((need) => isGiven(need, input));
+  return can(name) ? name : can('typicality') ? 'typicality' : 'random';
+}
+
 /** Picks the next batch: fewer when fewer candidates are left, none when there are none. Same input and seed, same picks. Gives the event loop its turns; cancelling rejects with the signal's reason. Errors: `score-not-finite`. */
 export async function select(name: StrategyName, input: SelectionInput): Promise<Pick[]> {
   input.signal?.throwIfAborted();
@@ -93,11 +99,12 @@ export async function scoresOf(name: StrategyName, input: SelectionInput): Promi
   return (await STRATEGIES[name].scores?.(input, createPace(input.signal))) ?? null;
 }
 
+function isGiven(need: Need, input: Omit<SelectionInput, 'batch' | 'seed'>): boolean {
+  return need === 'labelled' ? input.labelled.length > 0 : input[need] !== undefined;
+}
+
 function assertGiven(name: StrategyName, input: SelectionInput): void {
-  for (const need of STRATEGIES[name].needs) {
-    const given = need === 'labelled' ? input.labelled.length > 0 : input[need] !== undefined;
-    assert(given, `${need} for the strategy ${name}`);
-  }
+  for (const need of needsOf(name)) assert(isGiven(need, input), `${need} for the strategy ${name}`);
 }
 
 /** The strategy that a person named. Errors: `usage`, listing the known ones. */

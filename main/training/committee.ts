@@ -11,17 +11,17 @@ import { matrix, takeRows, type Matrix } from '../domain/matrix.ts';
 import { createRng } from '../domain/rng.ts';
 import { toProbabilities } from './calibration.ts';
 import { components } from './folds.ts';
-import { normalise, onRawEmbeddings, targetsOf, type HeadFit, type HeadInput } from './head.ts';
+import { normalise, onRawEmbeddings, targetsOf, type HeadInput } from './head.ts';
 import { multiply } from './products.ts';
 import { solveAll, type Variant } from './solver.ts';
 
 /** Members, as usual for ensembles of this kind. */
 const MEMBERS = 10;
 
-/** Fits a committee beside a head fitted to the same input; it predicts rows of `pool`. Costs about as much as the head without its cross-validation, `members` times. */
+/** Fits a committee beside a head with this penalty and temperature; it predicts rows of `pool`. Costs about as much as the head with its cross-validation. */
 export async function fitCommittee(
   input: HeadInput,
-  fit: HeadFit,
+  { strength, temperature }: { strength: number; temperature: number },
   pool: Matrix,
   members = MEMBERS,
 ): Promise<Committee> {
@@ -37,7 +37,7 @@ export async function fitCommittee(
     const mean = own.reduce((a, b) => a + b, 0) / n;
     return {
       itemWeights: own.map((weight) => weight / mean),
-      lambda: 1 / fit.strength,
+      lambda: 1 / strength,
       tolerance: 1e-4,
       maxIterations: 200,
     };
@@ -69,7 +69,7 @@ export async function fitCommittee(
             own.data[i * c + j - member * c] = logits.data[i * width + j] + bias[j];
           }
         }
-        result.set(toProbabilities(own, task, fit.head.temperature).data, member * rows.length * c);
+        result.set(toProbabilities(own, task, temperature).data, member * rows.length * c);
       }
       return result;
     },

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import {
   choosePhase,
   needsOf,
+  possible,
   scoresOf,
   select,
   STRATEGIES,
@@ -113,6 +114,15 @@ describe.each(names)('the strategy %s', (name) => {
     if (name === 'random') await expect(select(name, input)).resolves.toHaveLength(97);
     else {
       await expect(select(name, input)).rejects.toMatchObject({ code: 'score-not-finite', context: { item: broken } });
+    }
+  });
+
+  it('gives way to one that is possible where something is missing', () => {
+    const input = inputOf(1);
+    expect(possible(name, input)).toBe(name);
+    for (const need of needsOf(name)) {
+      const without = need === 'labelled' ? { labelled: [] } : { [need]: undefined };
+      expect(possible(name, { ...input, ...without })).toBe(need === 'reduced' ? 'random' : 'typicality');
     }
   });
 

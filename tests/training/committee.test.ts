@@ -3,7 +3,7 @@ import { scoresOf } from '../../main/acquisition/index.ts';
 import { matrix, takeRows, type Matrix } from '../../main/domain/matrix.ts';
 import { createRng } from '../../main/domain/rng.ts';
 import type { Task } from '../../main/domain/schema.ts';
-import { fitCommittee, fitHead, predictPool, type HeadInput } from '../../main/training/index.ts';
+import { fitCommittee, fitHead, predictPool, type HeadFit, type HeadInput } from '../../main/training/index.ts';
 
 /** Two classes along the first of three axes; the first twelve are labelled. */
 function world(task: Task = 'classify'): { pool: Matrix; input: HeadInput } {
@@ -24,13 +24,15 @@ function world(task: Task = 'classify'): { pool: Matrix; input: HeadInput } {
 
 const all = Array.from({ length: 200 }, (_, i) => i);
 
+const beside = ({ strength, head }: HeadFit) => ({ strength, temperature: head.temperature });
+
 describe('a committee', () => {
   it.each(['classify', 'classify-many'] as const)(
     'gives every member’s probabilities, the same each time (%s)',
     async (task) => {
       const { pool, input } = world(task);
       const fit = await fitHead(input);
-      const [a, b] = [await fitCommittee(input, fit, pool, 4), await fitCommittee(input, fit, pool, 4)];
+      const [a, b] = [await fitCommittee(input, beside(fit), pool, 4), await fitCommittee(input, beside(fit), pool, 4)];
       const p = await a.predict(all);
       expect([a.members, a.classes, p.length]).toEqual([4, 2, 4 * 200 * 2]);
       expect(await b.predict(all)).toEqual(p);
@@ -50,14 +52,14 @@ describe('a committee', () => {
     const { pool, input } = world();
     const fit = await fitHead(input);
     const groups = new Int32Array(12).fill(5);
-    const committee = await fitCommittee({ ...input, groups }, fit, pool, 2);
+    const committee = await fitCommittee({ ...input, groups }, beside(fit), pool, 2);
     const own = (await predictPool(fit.head, pool)).data;
     (await committee.predict(all)).forEach((p, i) => expect(p).toBeCloseTo(own[i % 400], 2));
   });
 
   it('disagrees most between the classes', async () => {
     const { pool, input } = world();
-    const committee = await fitCommittee(input, await fitHead(input), pool);
+    const committee = await fitCommittee(input, beside(await fitHead(input)), pool);
     const scores = await scoresOf('bald', { candidates: all, labelled: [], batch: 1, seed: 1, committee });
     const mean = (of: number[]) => of.reduce((sum, i) => sum + scores![i], 0) / of.length;
     const between = all.filter((i) => Math.abs(pool.data[3 * i]) < 1);
