@@ -46,6 +46,8 @@ export interface Partner {
 
 /** How far a curve strays from its law, as an accuracy: one run's labels, the seeds of its heads. */
 const STRAY = 0.01;
+/** The same for the mean of many heads' curves, which is what a partner is compared with. */
+const MEAN_STRAY = 0.005;
 /** How alike correctness of one item is after m and after m′ labels: ALIKE · exp(−|ln m/m′| / REACH), as measured on simulated curves of four collections (docs/decisions/0013). */
 const ALIKE = 0.93;
 const REACH = 2.2;
@@ -65,6 +67,7 @@ export function fitCurve(points: readonly CurveMeasurement[], partner?: Partner)
   for (const point of points) assert(point.n === n && point.labels > 0, `points on the same ${n} items`, point);
   const whiten = whitener(points.map(({ labels }) => labels));
   const told = partner && companion(partner, points, n);
+  const stray = partner ? MEAN_STRAY : STRAY;
   const observed = points.map(({ correct }) => correct / n);
   const logRatio = points.map(({ labels }) => Math.log(labels / now));
   const total = GRID.rates * GRID.shares * GRID.levels;
@@ -88,7 +91,7 @@ export function fitCurve(points: readonly CurveMeasurement[], partner?: Partner)
         let logLikelihood = prior;
         for (let p = 0; p < points.length; p++) {
           const expected = Math.max(1e-3, level + removable * (1 - decay[p]));
-          const variance = (expected * (1 - expected)) / n + STRAY * STRAY;
+          const variance = (expected * (1 - expected)) / n + stray * stray;
           residual[p] = (observed[p] - expected) / Math.sqrt(variance);
           logLikelihood -= 0.5 * Math.log(variance);
         }
@@ -119,7 +122,7 @@ export function fitCurve(points: readonly CurveMeasurement[], partner?: Partner)
 /** What the errors of the curve's points tell of the partner's: the normal conditional on them. */
 function companion({ correct, n, likeness }: Partner, points: readonly CurveMeasurement[], items: number) {
   const smoothed = (correct + 1) / (n + 2);
-  const deviation = Math.sqrt((smoothed * (1 - smoothed)) / n + STRAY * STRAY);
+  const deviation = Math.sqrt((smoothed * (1 - smoothed)) / n);
   const labels = points.map((point) => point.labels);
   const shared = likeness * Math.sqrt(Math.min(1, n / items));
   // As if it lay as far behind the last point as its likeness says.
@@ -201,8 +204,7 @@ export function labelsAt(posterior: CurvePosterior, accuracy: number | 'partner'
   let never = 0;
   for (let i = 0, at = 0; i < weight.length; i++) {
     for (const [z, share] of NORMAL) {
-      const wanted =
-        accuracy === 'partner' ? partner!.mean[i] + z * Math.hypot(partner!.deviation, STRAY) : accuracy + z * STRAY;
+      const wanted = accuracy === 'partner' ? partner!.mean[i] + z * partner!.deviation : accuracy + z * STRAY;
       const reached = (ceiling[i] - level[i]) / (ceiling[i] - wanted);
       const log = wanted >= ceiling[i] ? Infinity : Math.log(now) + Math.log(reached) / rate[i];
       weights[at] = weight[i] * share;
