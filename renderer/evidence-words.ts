@@ -25,14 +25,15 @@ function span({ low, high }: Bounded, say: (x: number) => string = roughly): str
 }
 
 /** How many labels to the target, in one sentence with its interval. */
-export function labelsLeftSentence({ code, target, labelsLeft, ceiling }: ForecastData): string {
+export function labelsLeftSentence({ code, target, labelsLeft, ceiling, never }: ForecastData): string {
   const aim = level(target);
   if (code === 'reached') return m.forecast_reached({ target: aim });
   if (code === 'out-of-reach')
-    return ceiling?.value == null
+    return ceiling?.value == null || never === null
       ? m.forecast_beyond({ target: aim })
       : m.forecast_beyond_ceiling({
           target: aim,
+          never: percent(never),
           ceiling: percent(ceiling.value),
           range: percentRange(ceiling.low, ceiling.high ?? 1),
         });

@@ -48,8 +48,12 @@ describe('Labels left', () => {
     const nothing = { labelsLeft: null, hoursLeft: null };
     expect(labelsLeftSentence(forecast({ code: 'reached', ...nothing }))).toBe('90% is reached.');
     expect(labelsLeftSentence(forecast({ code: 'too-few', ceiling: null, ...nothing }))).toContain('Too few');
-    expect(labelsLeftSentence(forecast({ code: 'out-of-reach', ...nothing }))).toContain('heading for 95%');
-    expect(labelsLeftSentence(forecast({ code: 'out-of-reach', ceiling: null, ...nothing }))).toContain('out of reach');
+    expect(labelsLeftSentence(forecast({ code: 'out-of-reach', ...nothing }))).toContain(
+      'probability of 4%: the curve is heading for 95%',
+    );
+    expect(labelsLeftSentence(forecast({ code: 'out-of-reach', ceiling: null, ...nothing }))).toContain(
+      'probably not reach',
+    );
   });
 
   test('take minutes or hours at the usual pace', () => {
