@@ -25,6 +25,7 @@ import { evidence, forecastLine } from './evidence.ts';
 import { explain } from './explain.ts';
 import { consistency, looks } from './looks.ts';
 import { guarantee, guaranteeTried, trialLines } from './guarantee.ts';
+import { drift, subgroups, tray } from './tray.ts';
 import { versions } from './versions.ts';
 
 export const commands: Record<string, Command> = {
@@ -174,6 +175,9 @@ export const commands: Record<string, Command> = {
   explain,
   looks,
   consistency,
+  tray,
+  subgroups,
+  drift,
   status: {
     does: 'shows counts, live version, audit accuracy, settled and uncertain items, forecast',
     positionals: ['DIR'],

@@ -50,6 +50,11 @@ export class TrayDesk {
     return { view, reason: REASONS[measure], measure, score, usual: { low: usualLow, high: usualHigh } };
   }
 
+  /** Waits until everything that there is has been looked at. */
+  refresh(): Promise<void> {
+    return this.#parts.ready();
+  }
+
   /** Lets items back in for good; what is not in the tray is left as it is. */
   release(items: readonly ItemId[], annotator: string): { total: number } {
     const { store, changed } = this.#parts;
