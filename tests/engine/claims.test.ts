@@ -1,4 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { auditWeights, baseAudit } from '../../main/audit-sample.ts';
+import { AUDIT, LABELLED, rowsIn } from '../../main/embedded-items.ts';
+import { Learner } from '../../main/learner.ts';
 import type { Project } from '../../main/project.ts';
 import {
   closed,
@@ -127,6 +130,24 @@ describe('a claim', () => {
     expect(project.verify()).toEqual({ ok: true, problems: [] });
   });
 
+  it('weighs audit items by how they could come into the set, in the metrics', async () => {
+    const learner = new Learner(project.dir);
+    const { reader } = learner.parts;
+    const items = await learner.parts.items();
+    const auditing = rowsIn(items, AUDIT, LABELLED);
+    const weights = auditWeights(reader, items, auditing)!;
+    const { settled: blob } = reader.reports.claims()[0];
+    const claimed = JSON.parse(reader.blobs.read(blob!).toString()) as { items: number[]; audit: number[] };
+    // By hand: one of S settled items was looked at, the base is n of 220 items.
+    const base = (auditing.length - 1) / 220;
+    const either = 1 - (1 - base) * (1 - 1 / claimed.items.length);
+    const isSettled = new Set([...claimed.items, ...claimed.audit]);
+    const byHand = auditing.map((i) => 1 / (isSettled.has(items.rows.seq[i]) ? either : base));
+    weights.forEach((weight, k) => expect(weight).toBeCloseTo(byHand[k], 10));
+    expect(auditWeights(reader, items, baseAudit(items, reader.reports.auditDraws()))).toBeUndefined();
+    learner.close();
+  });
+
   it('does not count spot checks among the audit items of the next look', async () => {
     const { auditSize } = await project.evidence.guarantee(0.3, 0.2);
     const audited = reading(project, (reader) => reader.counts().audit.labelled);
@@ -146,5 +167,20 @@ describe('a claim', () => {
     });
     expect(project.evidence.spotCheck(3)).toEqual({ drawn: 0 });
     expect(project.verify().ok).toBe(true);
+  });
+});
+
+describe('a preview where items have several labels', () => {
+  it('is per label, of every audit item', async () => {
+    const notes = writeNotes(90, { many: true, seed: 4 });
+    const project = await newProject({ classes: COMPLAINTS, task: 'classify-many', auditShare: 0.5 });
+    await imported(project, { sources: [notes.file], mapping: { text: 'text', id: 'id', label: 'classes' } });
+    await labelNext(project, notes.truth, 50);
+    done(await project.train().finished);
+    const preview = await project.evidence.guarantee(0.4, 0.3);
+    expect(preview.auditSize).toBeGreaterThan(10);
+    expect(preview.perClass.map(({ auditSize }) => auditSize)).toEqual(new Array(6).fill(preview.auditSize));
+    // One label is easier than all of them together.
+    expect(Math.max(...preview.perClass.map(({ settled }) => settled))).toBeGreaterThanOrEqual(preview.settled);
   });
 });
