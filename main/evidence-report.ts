@@ -64,6 +64,7 @@ export async function makeReport(
     classCount: schema.classes.length,
     component: rows.component,
     prior: await parts.prior(items),
+    strength: (live.card as VersionCard).head.strength,
     seed,
     signal,
     onProgress: (done, total) => report('measuring', done, total),

@@ -40,6 +40,8 @@ export interface HeadInput {
   duplicates?: ArrayLike<number>;
   /** What the unlabelled pool says; without it all directions are alike. */
   prior?: PoolPrior;
+  /** Used as it is, where labels are enough to choose one: then nothing is cross-validated, which is most of the work, and probabilities are not calibrated. */
+  strength?: number;
   seed: number;
   signal?: AbortSignal;
 }
@@ -91,8 +93,8 @@ export async function fitHead(input: HeadInput): Promise<HeadFit> {
   const gram = n <= features.columns ? await multiply('a·bᵀ', features, features) : undefined;
   const shared = { task, features, gram, targets, signal };
 
-  const folds = foldsOf(input, n);
-  let strength = PRIOR_STRENGTH;
+  const folds = input.strength === undefined ? foldsOf(input, n) : null;
+  let strength = input.strength ?? PRIOR_STRENGTH;
   let temperature = 1;
   let crossValidation: CrossValidation | null = null;
   if (folds) {
