@@ -61,11 +61,10 @@ export async function findLooks(parts: LearnerParts, seed: number, signal?: Abor
   const disputed = new Set(
     readings.filter(({ item, classes }) => !isSame(numbers(classes), given[item])).map(({ item }) => item),
   );
-  const reconsidered = reader.readings.reconsidered();
   training.forEach((row, i) => {
     const by = decidedBy[i];
     const isThird = !isSame(judged.fused[i].classes, given[i]);
-    const isNew = !reconsidered.has(rows.id[row]) && (judged.suspected[i] || isThird);
+    const isNew = (judged.suspected[i] || isThird) && !reader.readings.isReconsidered(rows.id[row]);
     if (by === null || !(isNew || disputed.has(i))) return;
     found.looks.push({
       item: rows.id[row],

@@ -1,6 +1,7 @@
 /** Second readings: on record, without deciding anything. */
 import path from 'node:path';
 import Database from 'better-sqlite3';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { annotationHash, resolve } from '../../main/domain/annotation.ts';
 import type { ItemId } from '../../main/domain/item.ts';
@@ -190,10 +191,50 @@ describe('what may be read again', () => {
     for (const item of [a, b]) label(store, item, 'odd');
     label(store, a, 'long', { repeats: 1 });
     label(store, b, 'odd');
-    expect([...store.readings.reconsidered()]).toEqual([b]);
+    expect([a, b].map((item) => store.readings.isReconsidered(item))).toEqual([false, true]);
     expect(store.readings.pairs().map(({ inForce }) => inForce)).toEqual([true]);
     label(store, a, 'odd');
     expect(store.readings.pairs().map(({ inForce }) => inForce)).toEqual([false]);
-    expect(store.readings.reconsidered().size).toBe(2);
+    expect(store.readings.isReconsidered(a)).toBe(true);
   });
+});
+
+it('keeps label, queue and chain in step, whatever is done in whatever order', () => {
+  const act = fc.record({
+    what: fc.constantFrom('label', 'read', 'read', 'skip', 'undo', 'redo', 'queue'),
+    item: fc.nat(2),
+    name: fc.constantFrom('odd', 'long'),
+    annotator: fc.constantFrom('kim', 'lee'),
+  });
+  fc.assert(
+    fc.property(fc.array(act, { minLength: 4, maxLength: 24 }), (acts) => {
+      const store = newProject();
+      const items = fill(store, 3);
+      for (const { what, item: i, name, annotator } of acts) {
+        const item = items[i];
+        const before = store.items.get(item)!;
+        const inForce = store.readings.labelOf(item);
+        if (what === 'label') label(store, item, name, { annotator });
+        else if (what === 'read' && inForce !== null) {
+          label(store, item, name, { annotator, repeats: inForce });
+          expect(store.items.get(item)).toEqual(before);
+          expect(store.queue.isSecondReading(item)).toBe(false);
+        } else if (what === 'skip') store.annotations.append({ item, act: 'skip', annotator, durationMs: 1 });
+        else if (what === 'undo' && store.annotations.undoable(annotator)) store.annotations.undo({ annotator });
+        else if (what === 'redo' && store.annotations.redoable(annotator)) store.annotations.redo({ annotator });
+        else if (what === 'queue')
+          store.queue.replace(
+            items.map((id) => entry(id, store.readings.labelOf(id))),
+            { keepFirst: 1 },
+          );
+      }
+      for (const { item, repeats } of store.queue.next(9)) {
+        const { state, by } = store.items.get(item)!;
+        expect(state === 'open' || (state === 'labelled' && by === repeats)).toBe(true);
+      }
+      expect(store.verify()).toEqual({ ok: true, problems: [] });
+      store.close();
+    }),
+    { numRuns: 25, endOnFailure: true },
+  );
 });
