@@ -43,7 +43,11 @@ export const probCover: Strategy = {
     const labelled = takeRows(input.reduced!, input.labelled);
     await eachNear(labelled, rows, squaredRadius, work, (_, item) => balls.coverOne(item));
 
-    const bounds = Float64Array.from(candidates, (_, i) => balls.uncovered(i));
+    const bounds = new Float64Array(candidates.length);
+    for (let i = 0; i < bounds.length; i++) {
+      bounds[i] = balls.uncovered(i);
+      if ((i & 511) === 511 && pace.isDue()) await pace.rest();
+    }
     const guard = createGuard(input);
     const picks: { item: number; covers: number }[] = [];
     await lazyGreedy(
@@ -126,6 +130,11 @@ async function eachNear(
 /** Who covers whom; an item always covers itself. */
 async function ballsOf(rows: Matrix, squaredRadius: number, work: Multiplying): Promise<Balls> {
   const balls = new Balls(rows.rows);
+  for (let i = 0; i < rows.rows; i++) {
+    balls.put(i, i);
+    // Memory that is touched for the first time is slow.
+    if ((i & 511) === 511 && work.pace.isDue()) await work.pace.rest();
+  }
   await eachNear(rows, rows, squaredRadius, work, (centre, item) => balls.put(centre, item));
   return balls;
 }
@@ -140,10 +149,7 @@ class Balls {
     this.#words = Math.ceil(count / 32);
     this.#bits = new Int32Array(count * this.#words);
     this.#open = new Int32Array(this.#words);
-    for (let i = 0; i < count; i++) {
-      this.put(i, i);
-      this.#open[i >> 5] |= 1 << (i & 31);
-    }
+    for (let i = 0; i < count; i++) this.#open[i >> 5] |= 1 << (i & 31);
   }
 
   put(centre: number, item: number): void {
