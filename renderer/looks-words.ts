@@ -41,7 +41,10 @@ const chance = (p: number | null) => (p === null ? DASH : probability(p));
 
 export const trayWord = (reason: TrayEntryData['reason']) => named(`tray_${reason}`)?.() ?? reason;
 /** What was measured for it. */
-export const trayMeasure = (measure: TrayEntryData['measure']) => named(`tray_measure_${measure}`)?.() ?? measure;
+export function trayMeasure({ measure, view }: TrayEntryData): string {
+  if (measure === 'content' && !view.parts.some(({ kind }) => kind === 'image')) return m.tray_measure_letters();
+  return named(`tray_measure_${measure}`)?.() ?? measure;
+}
 
 /** The measured value beside the usual range, in numbers short enough for a tile. */
 export function trayNumbers({ score, usual }: TrayEntryData): string {

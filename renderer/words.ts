@@ -56,9 +56,12 @@ export function sentences(all: readonly string[]): string {
   return all.join(getLocale() === 'zh-CN' ? '' : ' ');
 }
 
-/** Why this item is asked: a question in bold and the numbers behind it. */
-export function reason(entry: QueueEntry): { title: string; detail: string } {
-  const why = entry.why;
+/** What is said of every item that is asked blind: audit items, second readings and spot checks are not to be told from each other. */
+const BLIND = { code: 'audit' };
+
+/** Why this item is asked: a question in bold and the numbers behind it. While it is asked blind, that it measures is all. */
+export function reason(entry: QueueEntry, isBlind: boolean): { title: string; detail: string } {
+  const why: QueueEntry['why'] = isBlind ? BLIND : entry.why;
   const detail: string[] = [];
   const names = (why.contenders ?? []).map((c) => plain(c.class));
   let title = named(`why_${why.code}`)?.() ?? why.code;

@@ -1,8 +1,10 @@
 /** Review's own rules, without a browser: when a break is suggested, and how doubts are put into words. */
 import { describe, expect, test } from 'vitest';
+import type { QueueEntry } from '../../main/api.ts';
 import type { SecondLookData } from '../../main/api-looks.ts';
 import { lookSentence, trayNumbers, withInterval } from '../../renderer/looks-words.ts';
 import { BreakReminder } from '../../renderer/state/break-reminder.ts';
+import { reason } from '../../renderer/words.ts';
 
 const MINUTE = 60_000;
 
@@ -53,6 +55,14 @@ describe('A doubt about a label', () => {
     const bare = { reason: 'noise', readings: [], suggested: null, fused: null } as unknown as SecondLookData;
     expect(lookSentence(bare)).toBe('unlikely');
   });
+});
+
+test('What is asked blind is not to be told apart: audit items, second readings and spot checks read the same', () => {
+  const asked = (why: QueueEntry['why']) => ({ why }) as QueueEntry;
+  const audit = reason(asked({ code: 'audit' }), true);
+  expect(audit.title).toBe('Drawn at random, to measure the model.');
+  expect(reason(asked({ code: 'spot-check', look: 3 }), true)).toEqual(audit);
+  expect(reason(asked({ code: 'spot-check', look: 3 }), false), 'once it has its label').not.toEqual(audit);
 });
 
 test('Measured values are short, and never NaN', () => {
