@@ -50,11 +50,8 @@ export const contrastive = highestFirst({
       }),
     );
   },
-  why: (input, item) => ({
-    code: 'contrastive',
-    ...explainMargin(input, item),
-    ...nearestLabelled(input, item),
-  }),
+  why: (input, item) => ({ code: 'contrastive', ...explainMargin(input, item) }),
+  more: nearestLabelled,
 });
 
 /** The columns of the `k` least values of each row, into `into`; ties go to the first. */

@@ -47,14 +47,14 @@ export const kCenter: Strategy = {
     }
     const compared = new Int32Array(candidates.length).fill(1);
     // By number of the nearest chosen item: the chosen item that was last found nearer than it. Neighbours share it.
-    const nearest = new Int32Array(candidates.length);
+    const centre = new Int32Array(candidates.length);
     const nearer: number[] = [];
     const compare = (position: number, to: number) => {
       const distance = squaredDistance(data, candidates[position], data, chosen[to], d);
       if (distance >= bounds[position]) return;
       bounds[position] = distance;
-      nearer[nearest[position]] = to;
-      nearest[position] = to;
+      nearer[centre[position]] = to;
+      centre[position] = to;
     };
     const scores: number[] = [];
     const taken = await lazyGreedy(
@@ -62,10 +62,11 @@ export const kCenter: Strategy = {
         candidates,
         bounds,
         refine(position, enough) {
-          for (let next = nearer[nearest[position]]; next >= compared[position]; next = nearer[nearest[position]]) {
+          // First what a neighbour found nearer: often that is enough.
+          for (let next = nearer[centre[position]]; next >= compared[position]; next = nearer[next]) {
             compare(position, next);
             if (bounds[position] < enough) return false;
-            if (nearest[position] !== next) break;
+            if (centre[position] !== next) break;
           }
           while (compared[position] < chosen.length && bounds[position] >= enough) {
             compare(position, compared[position]++);
@@ -81,11 +82,14 @@ export const kCenter: Strategy = {
       guard,
       pace,
     );
-    return [...first, ...taken.map((position, i) => ({ position, score: scores[i] }))].map(({ position, score }) => ({
-      index: candidates[position],
+    const picks = [...first, ...taken.map((position, i) => ({ position, score: scores[i] }))];
+    const items = picks.map(({ position }) => candidates[position]);
+    const nearest = await nearestLabelled(input, items, pace);
+    return picks.map(({ score }, i) => ({
+      index: items[i],
       score,
       strategy: 'k-center' as const,
-      why: { code: 'far' as const, ...nearestLabelled(input, candidates[position]) },
+      why: { code: 'far' as const, ...nearest[i] },
     }));
   },
 };

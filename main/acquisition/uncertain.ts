@@ -3,6 +3,7 @@
  * entropy; the margin spread over clusters; and uncertainty weighted by how typical of the
  * pool an item is. All from one model's probabilities (`scores.ts`).
  */
+import { takeRows } from '../domain/matrix.ts';
 import { createRng } from '../domain/rng.ts';
 import { createGuard, takeInOrder } from './batch-rules.ts';
 import { kMeans } from './k-means.ts';
@@ -17,7 +18,7 @@ import {
   type StrategyName,
   type Why,
 } from './strategy.ts';
-import { dot, plainProducts, squaredDistance } from './vectors.ts';
+import { distancesInBlocks, dot, plainProducts, squaredDistance } from './vectors.ts';
 
 interface Scored {
   name: StrategyName;
@@ -26,10 +27,12 @@ interface Scored {
   many: string;
   scores(input: SelectionInput, pace: Pace): Promise<Float64Array>;
   why(input: SelectionInput, item: number): Why;
+  /** What else there is to say of the items picked, in their order. */
+  more?(input: SelectionInput, items: readonly number[], pace: Pace): Promise<Partial<Why>[]>;
 }
 
 /** A strategy that asks the items with the highest scores; each reason but chance says how many are `closer`. */
-export function highestFirst({ name, needs, cites, many, scores: score, why }: Scored): Strategy {
+export function highestFirst({ name, needs, cites, many, scores: score, why, more }: Scored): Strategy {
   return {
     needs,
     cites,
@@ -40,10 +43,16 @@ export function highestFirst({ name, needs, cites, many, scores: score, why }: S
       const scores = await score(input, pace);
       const ranking = rankingOf(scores);
       const positions = await takeInOrder(input, ranking, input.batch, createGuard(input), pace);
-      return positions.map((position) => {
-        const index = input.candidates[position];
+      const items = positions.map((position) => input.candidates[position]);
+      const others = await more?.(input, items, pace);
+      return positions.map((position, i) => {
         const closer = name === 'random' ? {} : { closer: ranking.rankOf(position) / scores.length };
-        return { index, score: scores[position], strategy: name, why: { ...why(input, index), ...closer } };
+        return {
+          index: items[i],
+          score: scores[position],
+          strategy: name,
+          why: { ...why(input, items[i]), ...closer, ...others?.[i] },
+        };
       });
     },
   };
@@ -56,19 +65,31 @@ export function explainMargin(input: SelectionInput, item: number): Omit<Why, 'c
   return { classes: [first, second], probabilities: [p1, p2], margin };
 }
 
-/** The labelled item nearest to another, by the reduced vectors. */
-export function nearestLabelled(input: SelectionInput, item: number): Partial<Why> {
-  const { data, columns } = input.reduced!;
-  let nearest = -1;
-  let least = Infinity;
-  for (let i = 0; i < input.labelled.length; i++) {
-    const distance = squaredDistance(data, item, data, input.labelled[i], columns);
-    if (distance < least) {
-      least = distance;
-      nearest = input.labelled[i];
+/** The labelled item nearest to each of `items`, by the reduced vectors; nothing where none is labelled. */
+export async function nearestLabelled(
+  { labelled, products = plainProducts, ...input }: SelectionInput,
+  items: readonly number[],
+  pace: Pace,
+): Promise<Partial<Why>[]> {
+  const reduced = input.reduced!;
+  const nearest = new Int32Array(items.length).fill(-1);
+  const least = new Float64Array(items.length).fill(Infinity);
+  const vectors = takeRows(reduced, items);
+  await distancesInBlocks(reduced, labelled, vectors, { products, pace }, (from, { data, rows, columns }) => {
+    for (let i = 0, at = 0; i < rows; i++) {
+      for (let j = 0; j < columns; j++, at++) {
+        if (data[at] >= least[j]) continue;
+        least[j] = data[at];
+        nearest[j] = labelled[from + i];
+      }
     }
-  }
-  return nearest < 0 ? {} : { nearest, nearestDistance: Math.sqrt(least) };
+  });
+  return items.map((item, j) => {
+    if (nearest[j] < 0) return {};
+    const { data, columns } = reduced;
+    const distance = Math.sqrt(squaredDistance(data, item, data, nearest[j], columns));
+    return { nearest: nearest[j], nearestDistance: distance };
+  });
 }
 
 /** A strategy by one of the four uncertainties. */
@@ -127,8 +148,10 @@ export const marginDiverse: Strategy = {
       chosen.push(...(await takeInOrder(input, ranking, input.batch - chosen.length, guard, pace)));
     }
     chosen.sort((a, b) => ranking.rankOf(a) - ranking.rankOf(b));
-    return chosen.map((position) => {
-      const index = input.candidates[position];
+    const items = chosen.map((position) => input.candidates[position]);
+    const nearest = await nearestLabelled(input, items, pace);
+    return chosen.map((position, i) => {
+      const index = items[i];
       return {
         index,
         score: scores[position],
@@ -138,7 +161,7 @@ export const marginDiverse: Strategy = {
           ...explainMargin(input, index),
           closer: ranking.rankOf(position) / scores.length,
           shortlist: shortlist.length,
-          ...nearestLabelled(input, index),
+          ...nearest[i],
         },
       };
     });
