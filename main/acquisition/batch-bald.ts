@@ -27,8 +27,7 @@ export const batchBald: Strategy = {
   many: 'of each item the class with the most mutual information, as a yes or no',
   async select(input) {
     const pace = createPace(input.signal);
-    const { committee, task } = input;
-    const own = await information('batch-bald', committee!, input.candidates, task, pace);
+    const own = await information('batch-bald', input, pace);
     const ranking = rankingOf(own);
     const size = Math.max(SHORTLIST.least, SHORTLIST.perPick * input.batch);
     const shortlistGuard = createGuard({ ...input, maxPerGroup: undefined });
@@ -36,7 +35,7 @@ export const batchBald: Strategy = {
     const candidates = shortlist.map((position) => input.candidates[position]);
     const labels = await labelsOf(input, candidates);
     const bounds = Float64Array.from(shortlist, (position) => own[position]);
-    const batch = new JointLabels(committee!.members);
+    const batch = new JointLabels(input.committee!.members);
     const known = new Int32Array(candidates.length);
     const redundant = new Float64Array(candidates.length);
     const scores = new Map<number, number>();

@@ -3,17 +3,19 @@
  * (a bootstrap). Where they disagree a label would teach something; where all are equally
  * unsure it would not. Probabilities `[m, n, c]` come a few thousand items at a time.
  */
-import type { Task } from '../domain/schema.ts';
 import type { Pace } from './pace.ts';
-import { scoreInChunks, type Committee, type SelectionInput, type Strategy, type StrategyName } from './strategy.ts';
+import { timesLog } from './scores.ts';
+import { scoreInChunks, type SelectionInput, type Strategy, type StrategyName } from './strategy.ts';
 import { explainMargin, highestFirst } from './uncertain.ts';
 
-type Disagreement = (p: Float32Array, item: number, shape: { m: number; n: number; c: number }) => number;
-
-/** p log p, 0 at 0; NaN stays NaN. */
-function timesLog(p: number): number {
-  return p === 0 ? 0 : p * Math.log(p);
+/** Members, items and classes of `p`, `[m, n, c]`. */
+interface Shape {
+  m: number;
+  n: number;
+  c: number;
 }
+
+type Disagreement = (p: Float32Array, item: number, shape: Shape) => number;
 
 function binaryEntropy(p: number): number {
   return -(timesLog(p) + timesLog(1 - p));
@@ -35,7 +37,7 @@ const mutualInformation: Disagreement = (p, item, { m, n, c }) => {
 };
 
 /** The same for one class that is there or not. */
-function binaryInformation(p: Float32Array, at: number, { m, n, c }: { m: number; n: number; c: number }): number {
+function binaryInformation(p: Float32Array, at: number, { m, n, c }: Shape): number {
   let mean = 0;
   let own = 0;
   for (let member = 0; member < m; member++) {
@@ -88,40 +90,28 @@ const mostDividedClass: Disagreement = (p, item, { m, n, c }) => {
   return most;
 };
 
-function scoresBy(name: StrategyName, one: Disagreement, many: Disagreement) {
-  return ({ committee, candidates, task }: SelectionInput, pace: Pace) =>
-    disagreement(name, committee!, candidates, pace, task === 'classify-many' ? many : one);
-}
-
 function disagreement(
   name: StrategyName,
-  committee: Committee,
-  candidates: ArrayLike<number>,
+  { committee, candidates }: SelectionInput,
   pace: Pace,
   measure: Disagreement,
 ): Promise<Float64Array> {
-  const { members: m, classes: c } = committee;
+  const { members: m, classes: c, predict } = committee!;
   return scoreInChunks(name, candidates, pace, async (chunk) => {
-    const p = await committee.predict(chunk);
+    const p = await predict(chunk);
     const shape = { m, n: chunk.length, c };
     return Float64Array.from(chunk, (_, i) => measure(p, i, shape));
   });
 }
 
 /** The mutual information of every candidate; for many classes that of the class where it is largest. */
-export function information(
-  name: StrategyName,
-  committee: Committee,
-  candidates: ArrayLike<number>,
-  task: Task | undefined,
-  pace: Pace,
-): Promise<Float64Array> {
-  const measure = task === 'classify-many' ? mostInformativeClass : mutualInformation;
-  return disagreement(name, committee, candidates, pace, measure);
+export function information(name: StrategyName, input: SelectionInput, pace: Pace): Promise<Float64Array> {
+  const measure = input.task === 'classify-many' ? mostInformativeClass : mutualInformation;
+  return disagreement(name, input, pace, measure);
 }
 
 /** The class of an item on which the members share the most information. */
-export function mostInformative(p: Float32Array, item: number, shape: { m: number; n: number; c: number }): number {
+export function mostInformative(p: Float32Array, item: number, shape: Shape): number {
   let best = 0;
   let most = -Infinity;
   for (let j = 0; j < shape.c; j++) {
@@ -139,7 +129,7 @@ export const bald: Strategy = highestFirst({
   needs: ['committee'],
   cites: 'Houlsby et al. 2011, Bayesian active learning for classification and preference learning (BALD)',
   many: 'each class is a yes or no of its own, and the one with the most mutual information counts',
-  scores: scoresBy('bald', mutualInformation, mostInformativeClass),
+  scores: (input, pace) => information('bald', input, pace),
   why: whyDisagree,
 });
 
@@ -148,7 +138,8 @@ export const voteEntropy: Strategy = highestFirst({
   needs: ['committee'],
   cites: 'Dagan & Engelson 1995, Committee-based sampling for training probabilistic classifiers',
   many: 'yes and no votes for each class, and the most divided class counts',
-  scores: scoresBy('vote-entropy', votes, mostDividedClass),
+  scores: (input, pace) =>
+    disagreement('vote-entropy', input, pace, input.task === 'classify-many' ? mostDividedClass : votes),
   why: whyDisagree,
 });
 

@@ -68,8 +68,8 @@ function onlyIfNumbers(sum: number): number {
   return sum - sum;
 }
 
-/** p log p, 0 at 0. */
-function timesLog(p: number): number {
+/** p log p, 0 at 0; NaN stays NaN. */
+export function timesLog(p: number): number {
   return p === 0 ? 0 : p * Math.log(p);
 }
 
