@@ -25,15 +25,3 @@ export function fuse(readings: readonly WeighedReading[], model: ArrayLike<numbe
   if (sum === 0) return Float64Array.from(model);
   return fused.map((p) => p / sum);
 }
-
-/** The class that readings and model together prefer to the one the human gave, with its probability; null where they agree with the human. */
-export function thirdOpinion(
-  given: number,
-  readings: readonly WeighedReading[],
-  model: ArrayLike<number>,
-): { class: number; probability: number; given: number } | null {
-  const fused = fuse(readings, model);
-  let best = given;
-  for (let j = 0; j < fused.length; j++) if (fused[j] > fused[best]) best = j;
-  return best === given ? null : { class: best, probability: fused[best], given: fused[given] };
-}

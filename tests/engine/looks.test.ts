@@ -178,3 +178,25 @@ test('With the desk open, second looks follow each training by themselves', asyn
   await idle(project);
   expect(project.looks.list(1).modelVersion).toBe(project.status().modelVersion);
 });
+
+test('Where an item may have many classes, the answer that is wrong is what is suspected', async () => {
+  const notes = writeNotes(150, { seed: 13, many: true });
+  const project = await newProject({ classes: COMPLAINTS, task: 'classify-many', auditShare: 0 });
+  await imported(project, { sources: [notes.file], mapping: MAPPING });
+  const wrong = new Set<string>();
+  itemsOf(project).forEach(({ id, name }, i) => {
+    const truth = truthOf(notes.truth, name);
+    if (i % 15 === 7) wrong.add(name);
+    // The rash is forgotten, or seen where there is none.
+    const has = (complaint: string) => truth.includes(complaint) !== (wrong.has(name) && complaint === 'rash');
+    label(project, id, COMPLAINTS.filter(has));
+  });
+  done(await project.train().finished);
+  await project.looks.refresh();
+  const { looks } = project.looks.list(50);
+  const found = looks.filter(({ view }) => wrong.has(view.name));
+  expect(found.length).toBeGreaterThanOrEqual(4);
+  expect(found.length / looks.length).toBeGreaterThan(0.5);
+  for (const { view, fused } of found.filter(({ reason }) => reason === 'third-opinion'))
+    expect(fused?.classes).toEqual(truthOf(notes.truth, view.name));
+});
