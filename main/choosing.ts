@@ -6,6 +6,7 @@
  * whose original cannot be read.
  */
 import {
+  directionsOf,
   drawAudit,
   needsOf,
   possible,
@@ -72,7 +73,7 @@ export async function chooseItems(
     seed,
     task: schema.task,
     probabilities: current?.probabilities,
-    reduced: space.reduced,
+    reduced: directionsOf(space.reduced, (i) => space.present[i] === 1),
     embedding: space.embedding,
     committee: needsOf(asked).includes('committee') ? ((await known.committee()) ?? undefined) : undefined,
     products,

@@ -4,6 +4,7 @@
  * no clock.
  */
 export { drawAudit, type AuditDraw } from './audit-draw.ts';
+export { directionsOf, toUnitRows } from './directions.ts';
 export { learnLetters, type LetterModel } from './letters.ts';
 export { findUnusual, neighbourDistances, usualRange } from './outliers.ts';
 export { choosePhase, type LabelsSoFar, type Phase } from './policy.ts';

@@ -4,7 +4,8 @@
  * from the out-of-fold logits, the whole in well under a second at 1,000 × 2,000 × 10.
  * Features are centred and scaled so that their mean squared norm is 1; that is folded
  * into the weights, so a head is used on raw embeddings: logits = x W + b.
- * Same rows, labels and seed, same weights on one machine.
+ * While labels are few the head also hears what they say about the pool (`listening.ts`).
+ * Same rows, labels, prior and seed, same weights on one machine.
  */
 import { EngineError, assert } from '../domain/errors.ts';
 import { matrix, type Matrix } from '../domain/matrix.ts';
@@ -13,9 +14,10 @@ import type { Task } from '../domain/schema.ts';
 import { fitTemperature, logLossOfLogits, toProbabilities } from './calibration.ts';
 import { components, divide } from './folds.ts';
 import type { HeadSolution } from './lbfgs.ts';
+import { problemsOf, type Problems } from './listening.ts';
 import type { PoolPrior } from './prior.ts';
 import { multiply } from './products.ts';
-import { solveAll, type Variant } from './solver.ts';
+import { solveAll, type SharedProblem, type Variant } from './solver.ts';
 
 /** A fitted head, usable on raw embeddings. */
 export interface Head {
@@ -48,7 +50,7 @@ export interface HeadInput {
 
 export interface CrossValidation {
   folds: number;
-  /** What was tried, weakest penalty last; strength C is the inverse of the penalty, as scikit-learn's. */
+  /** What was tried, weakest penalty last (one alone while the pool is heard); strength C is the inverse of the penalty, as scikit-learn's. */
   tried: { strength: number; logLoss: number; accuracy: number }[];
   /** Calibrated probabilities of each item from the head that had not seen it, `[n, c]`. */
   probabilities: Matrix;
@@ -89,28 +91,30 @@ export async function fitHead(input: HeadInput): Promise<HeadFit> {
     );
   }
   const targets = targetsOf(labels, c);
-  const { features, mean, scale } = await normalise(embedding, input.prior);
-  const gram = n <= features.columns ? await multiply('a·bᵀ', features, features) : undefined;
-  const shared = { task, features, gram, targets, signal };
+  const normalised = await normalise(embedding, input.prior);
+  const fold = input.strength === undefined ? foldsOf(input, n) : null;
+  const problems = await problemsOf({ ...input, ...normalised, targets, fold });
+  const { features } = problems;
+  const gram = features.rows <= features.columns ? await multiply('a·bᵀ', features, features) : undefined;
+  const shared = { task, features, gram, targets: problems.targets, signal };
 
-  const folds = input.strength === undefined ? foldsOf(input, n) : null;
-  let strength = input.strength ?? PRIOR_STRENGTH;
+  let strength = problems.strength ?? input.strength ?? PRIOR_STRENGTH;
   let temperature = 1;
   let crossValidation: CrossValidation | null = null;
-  if (folds) {
-    const best = await crossValidate(shared, folds, labels);
+  if (fold) {
+    const best = await crossValidate(shared, problems, { fold, targets, labels });
     ({ strength, temperature } = best);
     crossValidation = best.result;
   }
   const variant = {
-    itemWeights: new Float32Array(n).fill(1),
+    ...problems.problem(-1),
     lambda: 1 / strength,
     tolerance: 1e-4,
     maxIterations: 200,
   };
   const { form, solutions } = await solveAll(shared, [variant]);
   const [solution] = solutions;
-  const { weights, bias } = await onRawEmbeddings(solution, form, { features, mean, scale }, input.prior);
+  const { weights, bias } = await onRawEmbeddings(solution, form, { ...normalised, features }, input.prior);
   return {
     head: { task, weights, bias, temperature },
     strength,
@@ -206,23 +210,24 @@ function foldsOf(input: HeadInput, n: number): Int32Array | null {
 }
 
 async function crossValidate(
-  shared: Parameters<typeof solveAll>[0] & { targets: Matrix },
-  fold: Int32Array,
-  labels: readonly (readonly number[])[],
+  shared: SharedProblem,
+  problems: Problems,
+  { fold, targets, labels }: { fold: Int32Array; targets: Matrix; labels: readonly (readonly number[])[] },
 ): Promise<{ strength: number; temperature: number; result: CrossValidation }> {
-  const { task, targets } = shared;
+  const { task } = shared;
   const { rows: n, columns: c } = targets;
   const folds = Math.max(...fold) + 1;
-  const variants: Variant[] = STRENGTHS.flatMap((strength) =>
+  const strengths = problems.strength === null ? STRENGTHS : [problems.strength];
+  const variants: Variant[] = strengths.flatMap((strength) =>
     Array.from({ length: folds }, (_, f) => ({
-      itemWeights: Float32Array.from(fold, (own) => (own === f ? 0 : 1)),
+      ...problems.problem(f),
       lambda: 1 / strength,
       tolerance: 5e-3,
       maxIterations: 50,
     })),
   );
   const { solutions } = await solveAll(shared, variants);
-  const scored = STRENGTHS.map((strength, s) => {
+  const scored = strengths.map((strength, s) => {
     const logits = matrix(n, c);
     for (let i = 0; i < n; i++) {
       const from = solutions[s * folds + fold[i]].logits;

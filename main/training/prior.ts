@@ -4,19 +4,24 @@
  * under this prior has weights W = D V with ‖V‖² penalised, where D Dᵀ is the pool's
  * covariance: the linear member of the data-dependent kernels of Sindhwani et al. 2005.
  * On few labels it is worth several points of accuracy (docs/decisions/0003), and costs
- * one product with a sample of the pool.
+ * one product with a sample of the pool. With very few labels the pool says one thing more:
+ * which items hang together (`propagation.ts`).
  */
 import { createHash } from 'node:crypto';
 import { assert } from '../domain/errors.ts';
-import { matrix, type Matrix } from '../domain/matrix.ts';
+import { matrix, takeRows, type Matrix } from '../domain/matrix.ts';
 import { createRng } from '../domain/rng.ts';
 import { multiply } from './products.ts';
+import { poolGraph, type PoolGraph } from './propagation.ts';
 
 export interface PoolPrior {
   /** The pool's mean, `[d]`. */
   mean: Float32Array;
   /** D, `[d, q]`. */
   directions: Matrix;
+  /** A sample of the pool, along which labels spread while they are few, and its rows turned by D, `[m, q]`. */
+  graph: PoolGraph;
+  sampled: Matrix;
   /** Of mean and directions: a snapshot names the prior by it. */
   sha256: string;
 }
@@ -44,8 +49,12 @@ export async function poolPrior(pool: Matrix, seed: number): Promise<PoolPrior> 
     for (let j = 0; j < d; j++) centred.data[at * d + j] = (data[i * d + j] - mean[j]) / Math.sqrt(size);
   });
   const directions = factor ? cholesky(await multiply('aᵀ·b', centred, centred)) : transposed(centred);
-  const digest = createHash('sha256').update(bytesOf(mean)).update(bytesOf(directions.data));
-  return { mean, directions, sha256: digest.digest('hex') };
+  const graph = await poolGraph(centred, createRng(seed).derive('graph'));
+  const sampled = await multiply('a·b', takeRows(centred, graph.rows), directions);
+  for (let at = 0; at < sampled.data.length; at++) sampled.data[at] *= Math.sqrt(size);
+  const digest = createHash('sha256');
+  for (const values of [mean, directions.data, graph.axes.data, graph.points.data]) digest.update(bytesOf(values));
+  return { mean, directions, graph, sampled, sha256: digest.digest('hex') };
 }
 
 const bytesOf = (values: Float32Array) => new Uint8Array(values.buffer, values.byteOffset, values.byteLength);

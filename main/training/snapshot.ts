@@ -30,9 +30,9 @@ export interface Snapshot {
 /** What decides how a head is fitted, apart from the data. */
 export interface TrainingConfig {
   head: 'linear';
-  /** Penalties tried, as inverse strengths; the fitting procedure's version. */
+  /** Penalties tried, as inverse strengths; the fitting procedure's version: 2 hears what few labels say about the pool. */
   strengths: number[];
-  procedure: 1;
+  procedure: 1 | 2;
   /** SHA-256 of the pool prior, or null without one. */
   prior: string | null;
 }

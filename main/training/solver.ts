@@ -24,6 +24,8 @@ export interface SharedProblem {
 export interface Variant {
   /** One weight per item; 0 holds it out. */
   itemWeights: Float32Array;
+  /** Its own targets, n × c, instead of the shared ones. */
+  targets?: Float32Array;
   lambda: number;
   tolerance: number;
   maxIterations: number;

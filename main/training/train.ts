@@ -56,7 +56,7 @@ export async function trainVersion(input: TrainInput): Promise<TrainedVersion> {
     schema,
     encoder: encoderHash,
     seed,
-    config: { head: 'linear', strengths: STRENGTHS, procedure: 1, prior: input.prior?.sha256 ?? null },
+    config: { head: 'linear', strengths: STRENGTHS, procedure: 2, prior: input.prior?.sha256 ?? null },
     items: input.items.map(({ id, classes, group }) => ({ id, classes: [...classes], group })),
   });
   const rowOf = new Map(input.items.map(({ id }, i) => [id, i]));

@@ -151,7 +151,7 @@ describe('a snapshot', () => {
     schema,
     encoder: 'e',
     seed: 1,
-    config: { head: 'linear', procedure: 1, strengths: [1, 10], prior: null } as const,
+    config: { head: 'linear', procedure: 2, strengths: [1, 10], prior: null } as const,
     items: items.slice(0, 3),
   };
   const freeze = (more: object = {}) =>

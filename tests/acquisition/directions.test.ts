@@ -1,0 +1,26 @@
+import { expect, it } from 'vitest';
+import { directionsOf } from '../../main/acquisition/index.ts';
+import { matrix } from '../../main/domain/matrix.ts';
+
+it('wide vectors become directions from the mean, narrow ones are only centred', () => {
+  const wide = matrix(3, 16);
+  wide.data.set([5, 0], 0);
+  wide.data.set([1, 4], 16);
+  // The mean is (2, 4/3, 0 …).
+  const result = directionsOf(wide);
+  const norm = Math.hypot(3, 4 / 3);
+  expect(result.data[0]).toBeCloseTo(3 / norm, 6);
+  expect(result.data[1]).toBeCloseTo(-4 / 3 / norm, 6);
+  expect(wide.data[0]).toBe(5);
+  const narrow = directionsOf(matrix(2, 2, Float32Array.of(0, 0, 4, 2)));
+  expect([...narrow.data]).toEqual([-2, -1, 2, 1]);
+});
+
+it('the mean is that of the rows that count, and a row at the mean stays zero', () => {
+  const m = matrix(2, 16);
+  m.data.fill(1, 0, 16);
+  m.data.fill(9, 16, 32);
+  const result = directionsOf(m, (row) => row === 0);
+  expect([...result.data.subarray(0, 16)]).toEqual(new Array(16).fill(0));
+  expect(result.data[16]).toBeCloseTo(0.25, 6);
+});
