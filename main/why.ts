@@ -16,6 +16,7 @@ const COMPARABLE: Readonly<Record<string, Uncertainty>> = {
   'least-confidence': 'least-confidence',
   margin: 'margin',
   'margin-diverse': 'margin',
+  ratio: 'ratio',
   entropy: 'entropy',
 };
 const BINS = 24;

@@ -25,21 +25,21 @@ test.afterAll(async () => {
   rmSync(work, { recursive: true, force: true });
 });
 
-/** Half of the cells with labels, every twelfth of them wrong; the rest without; some blank pictures. */
+/** Cells of two kinds that differ plainly: two thirds with labels, every twelfth of them wrong; the rest without; and blank pictures. */
 async function prepare(): Promise<void> {
-  const sample = await generateSample(join(work, 'material'), { seed: 6, cells: 160, notes: 0 });
-  const { cellClasses: classes } = sample;
-  const [head, ...rows] = readFileSync(sample.cellsTable, 'utf8').trim().split('\n');
+  const sample = await generateSample(join(work, 'material'), { seed: 6, cells: 240, notes: 0 });
+  const classes = ['lymphocyte', 'eosinophil'];
+  const [head, ...lines] = readFileSync(sample.cellsTable, 'utf8').trim().split('\n');
+  const rows = lines.map((line) => line.split(',')).filter(([, , kind]) => classes.includes(kind));
   const [id, image, label] = head.split(',');
-  const given = rows.slice(0, 90).map((row, i) => {
-    const cells = row.split(',');
-    if (i % 12 !== 5) return row;
-    flipped.add(cells[0]);
-    cells[2] = classes[(classes.indexOf(cells[2]) + 1) % classes.length];
-    return cells.join(',');
+  const [labelled, open] = [join(work, 'material', 'labelled.csv'), join(work, 'material', 'open.csv')];
+  const given = rows.slice(0, 80).map(([name, picture, kind, slide], i) => {
+    const isWrong = i % 12 === 5;
+    if (isWrong) flipped.add(name);
+    return [name, picture, isWrong ? classes.find((other) => other !== kind) : kind, slide];
   });
-  const table = join(work, 'material', 'labelled.csv');
-  writeFileSync(table, [head, ...given].join('\n'));
+  writeFileSync(labelled, [head, ...given.map((cells) => cells.join(','))].join('\n'));
+  writeFileSync(open, [head, ...rows.slice(80).map((cells) => cells.join(','))].join('\n'));
   const blanks = join(work, 'blanks');
   mkdirSync(blanks);
   for (let i = 0; i < BLANKS; i++) {
@@ -49,8 +49,9 @@ async function prepare(): Promise<void> {
       .toFile(join(blanks, `blank-${i}.png`));
   }
   await runCli(['new', dir, '--classes', classes.join(',')]);
-  await runCli(['import', dir, table, '--id', id, '--image', image, '--label', label, '--labels', 'given']);
-  await runCli(['import', dir, sample.cellsDir, blanks]);
+  await runCli(['import', dir, labelled, '--id', id, '--image', image, '--label', label, '--labels', 'given']);
+  await runCli(['import', dir, open, '--id', id, '--image', image]);
+  await runCli(['import', dir, blanks]);
   await runCli(['train', dir]);
 }
 
