@@ -335,7 +335,7 @@ export class Loop {
     );
     this.policy = chosen.policy;
     const mixed = queueDrafts(chosen, store.facts.auditShare);
-    const read = await withSecondReadings(store, mixed, chosen.seed, (items) =>
+    const read = await withSecondReadings(store, mixed, chosen, (items) =>
       this.#parts.compute.call((compute, call) => compute.predict({ items }, call)),
     );
     const drafts = [...this.#parts.first(), ...read];

@@ -4,6 +4,7 @@
  * not told: the item looks like one that measures the model, undecided and without
  * suggestion. The answer is on record and changes no label.
  */
+import { existsSync } from 'node:fs';
 import type { ItemViewData } from './api.ts';
 import type { AnnotationDraft } from './domain/annotation.ts';
 import type { ItemId } from './domain/item.ts';
@@ -36,7 +37,7 @@ type Predict = (
 export async function withSecondReadings(
   store: ProjectStore,
   drafts: readonly QueueDraft[],
-  seed: number,
+  { seed, modelVersion }: { seed: number; modelVersion: number | null },
   predict: Predict,
 ): Promise<QueueDraft[]> {
   const { share, after, otherShare } = readingSettings(store.settings);
@@ -55,25 +56,29 @@ export async function withSecondReadings(
     for (const place of rng.sample(end, TRIED)) {
       const found = store.readings.repeatable(place + 1, last.annotator);
       if (!found || (found.annotator === last.annotator) !== (whose === 'own') || clusters.has(found.cluster)) continue;
+      if (!isReadable(store, found.item)) continue;
       clusters.add(found.cluster);
       return found;
     }
     return null;
   });
   const items = chosen.flatMap((found) => (found ? [found.item] : []));
-  const live = store.versions.live();
-  const predicted = live && items.length > 0 ? await predict(items) : null;
+  const predicted = modelVersion !== null && items.length > 0 ? await predict(items) : null;
   return drafts.flatMap((draft, i): QueueDraft[] => {
     const found = chosen[i];
     if (!found) return [draft];
     const distribution = predicted?.items.find(({ item }) => item === found.item)?.probabilities ?? null;
     const { item, sequence: repeats } = found;
-    const modelVersion = predicted?.modelVersion ?? null;
     return [
       { item, repeats, score: 0, strategy: 'audit', modelVersion, seed, why: { code: 'audit', distribution } },
       draft,
     ];
   });
+}
+
+/** Whether every image of an item is where it was at import. */
+function isReadable({ items }: ProjectStore, item: ItemId): boolean {
+  return items.get(item)!.parts.every((part) => part.kind !== 'image' || existsSync(part.path));
 }
 
 /** An item as it would look undecided: what a second reading shows of it. */
