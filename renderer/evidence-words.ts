@@ -133,12 +133,15 @@ const MEASURE_NAMES: Record<Measure, () => string> = {
 };
 export const measureWord = (measure: Measure) => MEASURE_NAMES[measure]();
 
+/** A group as people call it: rare values come joined under one name. */
+export const groupWord = (value: string) => (value === 'other' ? m.group_other() : plain(value));
+
 /** The largest gap that the numbers support, or that there is none. */
 export function gapSentence(gap: SubgroupColumnData['gap']): string {
   if (gap === null || gap.difference.value === null) return m.gap_none();
   return m.gap_some({
-    worst: plain(gap.worst),
-    best: plain(gap.best),
+    worst: groupWord(gap.worst),
+    best: groupWord(gap.best),
     points: decimal(gap.difference.value * 100, 1),
     low: decimal(gap.difference.low * 100, 1),
     high: decimal(gap.difference.high * 100, 1),
@@ -153,11 +156,11 @@ export function chanceWords(pValue: number): string {
   return pValue < 0.001 ? m.chance_less({ n: count(1000) }) : m.chance_one({ n: count(of) });
 }
 
-/** The size of a difference between two sets of vectors, from 0 (none) to 1 (nothing in common). */
+/** The size of a difference between two sets of vectors, from 0 (none) to 1 (nothing in common). The words are a reading aid: texts without a word in common differ by about 0.2. */
 export function distanceWords({ distance }: Pick<DriftData, 'distance'>): string {
-  if (distance < 0.02) return m.distance_none();
-  if (distance < 0.1) return m.distance_small();
-  return distance < 0.3 ? m.distance_clear() : m.distance_large();
+  if (distance < 0.01) return m.distance_none();
+  if (distance < 0.05) return m.distance_small();
+  return distance < 0.15 ? m.distance_clear() : m.distance_large();
 }
 
 /** A value with its interval; what is missing where there is none. */

@@ -120,7 +120,7 @@ describe('Gaps, chance and what is missing', () => {
       'Chance alone: less than 1 time in 1,000',
       'Chance alone: less than 1 time in 1,000',
     ]);
-    expect([-0.01, 0.05, 0.2, 0.9].map((distance) => distanceWords({ distance }))).toEqual([
+    expect([-0.01, 0.04, 0.1, 0.2].map((distance) => distanceWords({ distance }))).toEqual([
       'next to none',
       'small',
       'clear',
