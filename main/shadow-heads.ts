@@ -35,12 +35,10 @@ const RANDOM = { step: 1.6, most: 6 };
 const ROUNDS = 2;
 const FOLDS = 5;
 
-/** Ascending sizes up to `last`, the last among them. */
+/** Ascending sizes up to `last`, the last among them; none below the first. */
 function sizesUpTo(last: number, { step, most }: typeof LEARNING): number[] {
   const sizes: number[] = [];
-  for (let size = last; size >= Math.min(FIRST, last) && sizes.length < most; size /= step) {
-    if (Math.round(size) !== sizes[0]) sizes.unshift(Math.round(size));
-  }
+  for (let size = last; size >= FIRST && sizes.length < most; size /= step) sizes.unshift(Math.round(size));
   return sizes;
 }
 
@@ -51,7 +49,7 @@ export async function learningCurve(
   audit: readonly number[],
 ): Promise<CurveMeasurement[]> {
   const points: CurveMeasurement[] = [];
-  const sizes = sizesUpTo(training.length, LEARNING);
+  const sizes = audit.length === 0 ? [] : sizesUpTo(training.length, LEARNING);
   for (const [at, labels] of sizes.entries()) {
     input.onProgress?.(at, sizes.length);
     const right = await answers(input, training.slice(0, labels), audit);
@@ -72,6 +70,7 @@ export async function randomCurve(
   const all = [...audit, ...drawn];
   const place = new Map(audit.map((row, i) => [row, i]));
   const sizes = sizesUpTo(Math.floor(0.8 * all.length), RANDOM);
+  if (sizes.length === 0 || audit.length === 0) return { points: [], likeness: 0 };
   const right = sizes.map(() => new Float64Array(audit.length));
   const tested = sizes.map(() => new Float64Array(audit.length));
   for (let round = 0; round < ROUNDS; round++) {
