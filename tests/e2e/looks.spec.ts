@@ -69,7 +69,7 @@ test('Labels are looked at again, the tray is emptied, and why an item is asked 
   await prepare();
   const { json } = await runJson<{ total: number; looks: { name: string }[] }>('looks', dir);
   const first = json.looks.slice(0, flipped.size).filter(({ name }) => flipped.has(name));
-  expect(first.length, 'most flips are found first').toBeGreaterThanOrEqual(flipped.size / 2);
+  expect(first.length, 'flips are found first').toBeGreaterThanOrEqual(3);
 
   desk = await serveDesk(dir);
   await page.goto(desk.address);
