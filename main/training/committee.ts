@@ -2,9 +2,10 @@
  * A committee: heads fitted to the same labels under the Bayesian bootstrap (Rubin 1981),
  * where each item's weight is drawn from an exponential distribution with mean 1. No class
  * can fall out, as it can where items are drawn with replacement, so that ten labels are
- * enough for a committee. What may not be split by a fold shares a weight. All members are
- * solved at once; penalty and temperature are those of the head they stand beside. They
- * predict the rows asked for, so that `[m, n, c]` is never held whole.
+ * enough for a committee. What may not be split by a fold shares a weight; what labels say
+ * about the pool while they are few is heard as by the head. All members are solved at
+ * once, with the penalty and temperature of the head they stand beside. They predict the
+ * rows asked for, so that `[m, n, c]` is never held whole.
  */
 import type { Committee } from '../acquisition/index.ts';
 import { matrix, takeRows, type Matrix } from '../domain/matrix.ts';
@@ -12,6 +13,7 @@ import { createRng } from '../domain/rng.ts';
 import { toProbabilities } from './calibration.ts';
 import { components } from './folds.ts';
 import { normalise, onRawEmbeddings, targetsOf, type HeadInput } from './head.ts';
+import { problemsOf } from './listening.ts';
 import { multiply } from './products.ts';
 import { solveAll, type Variant } from './solver.ts';
 
@@ -27,22 +29,23 @@ export async function fitCommittee(
 ): Promise<Committee> {
   const { embedding, labels, task, classCount: c, prior, signal } = input;
   const n = embedding.rows;
-  const targets = targetsOf(labels, c);
   const normalised = await normalise(embedding, prior);
+  const problems = await problemsOf({ ...input, ...normalised, targets: targetsOf(labels, c), fold: null });
+  const whole = problems.problem(-1);
   const component = components(n, input.groups, input.duplicates);
   const rng = createRng(input.seed).derive('committee');
   const variants = Array.from({ length: members }, (): Variant => {
     const drawn = Float64Array.from({ length: n }, () => -Math.log(1 - rng.next()));
-    const own = Float32Array.from(component, (k) => drawn[k]);
-    const mean = own.reduce((a, b) => a + b, 0) / n;
+    const mean = component.reduce((sum, k) => sum + drawn[k], 0) / n;
     return {
-      itemWeights: own.map((weight) => weight / mean),
+      ...whole,
+      itemWeights: whole.itemWeights.map((weight, i) => (i < n ? (weight * drawn[component[i]]) / mean : weight)),
       lambda: 1 / strength,
       tolerance: 1e-4,
       maxIterations: 200,
     };
   });
-  const { features } = normalised;
+  const { features, targets } = problems;
   const { form, solutions } = await solveAll({ task, features, targets, signal }, variants);
 
   // Side by side, [d, m·c], so that one product serves all members.
@@ -50,7 +53,7 @@ export async function fitCommittee(
   const weights = matrix(pool.columns, width);
   const bias = new Float32Array(width);
   for (let member = 0; member < members; member++) {
-    const own = await onRawEmbeddings(solutions[member], form, normalised, prior);
+    const own = await onRawEmbeddings(solutions[member], form, { ...normalised, features }, prior);
     for (let i = 0; i < pool.columns; i++) {
       weights.data.set(own.weights.data.subarray(i * c, (i + 1) * c), i * width + member * c);
     }
