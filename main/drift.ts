@@ -2,7 +2,8 @@
  * One import against the pool that the live version was trained in: are the items like
  * those, and does the model predict the same classes as often? At most one item of a
  * component is looked at on each side, drawn at random, since items of one patient resemble
- * each other whatever the site. Same items, version and seed, same answer.
+ * each other whatever the site. The items are compared by features that nobody fitted to the
+ * pool; docs/decisions/0015 says why. Same items, version and seed, same answer.
  */
 import type { DriftFound, DriftQuestion } from './compute-api.ts';
 import { takeRows } from './domain/matrix.ts';
@@ -10,6 +11,7 @@ import { createRng, type Rng } from './domain/rng.ts';
 import { rowsWhere, type EmbeddedItems } from './embedded-items.ts';
 import { embeddingShift, predictionShift } from './evidence/index.ts';
 import type { LearnerParts } from './learner.ts';
+import { plainFeatures } from './plain-features.ts';
 import { suggestions } from './training/index.ts';
 
 /** Items looked at on each side. */
@@ -42,7 +44,14 @@ export async function compareImport(
   const fresh = independent(first, last, 'after');
   if (old.length < LEAST || fresh.length < LEAST) return null;
 
-  const sides = [old, fresh].map((side) => takeRows(space.reduced, side));
+  const shown = parts.reader.items.partsOf([...old, ...fresh].map((i) => rows.seq[i]));
+  const features = await plainFeatures(shown, signal);
+  const sides = [old, fresh].map((side, k) =>
+    takeRows(
+      features,
+      side.map((_, at) => k * old.length + at),
+    ),
+  );
   const embedding = await embeddingShift(sides[0], sides[1], { rng: rng.derive('embedding'), signal });
   const numbers = new Map<string, number>();
   const predicted = [old, fresh].map((side) => {

@@ -1,7 +1,7 @@
 /**
- * Four numbers that tell a spoiled or foreign picture from a usable one, measured at one
- * size so that they compare: how much it spans, how sharp it is, how colourful, and its
- * shape. They are measurements, not judgements: what is unusual follows from the pool.
+ * What tells a spoiled or foreign picture from a usable one, measured at one
+ * size so that it compares: how much it spans, how sharp it is, how colourful, its shape,
+ * and where it is bright. They are measurements, not judgements: what is unusual follows from the pool.
  */
 import { decodeError, openPixels } from './open.ts';
 
@@ -14,10 +14,13 @@ export interface PictureMeasures {
   colour: number;
   /** Natural logarithm of width over height. */
   aspect: number;
+  /** Mean brightness, of 255, in an 8 × 8 grid over it, row by row. */
+  grid: number[];
 }
 
 /** The longer side at which it is measured. */
 const SIDE = 256;
+const GRID = 8;
 /** Of brightness; less is rounding and compression. */
 const LEAST_VARIANCE = 1;
 
@@ -64,7 +67,20 @@ export function measurePixels(data: Uint8Array, width: number, height: number, c
     sharpness: Math.log(Math.max(1e-6, edges.variance) / Math.max(LEAST_VARIANCE, brightness.variance)),
     colour: colour / n / 255,
     aspect: Math.log(width / height),
+    grid: gridOf(grey, width, height),
   };
+}
+
+function gridOf(grey: Float32Array, width: number, height: number): number[] {
+  const sums = new Float64Array(GRID * GRID);
+  const counts = new Float64Array(GRID * GRID);
+  for (let i = 0; i < grey.length; i++) {
+    const cell = Math.floor((Math.floor(i / width) * GRID) / height) * GRID + Math.floor(((i % width) * GRID) / width);
+    sums[cell] += grey[i];
+    counts[cell]++;
+  }
+  // Of fewer than eight pixels a side some cells are empty.
+  return Array.from(sums, (sum, cell) => (counts[cell] === 0 ? 0 : sum / counts[cell]));
 }
 
 /** The level at or below which so many pixels lie. */
