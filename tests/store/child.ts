@@ -21,15 +21,18 @@ function labelForever(): void {
   const classes = store.schema.current().classes;
   say('ready');
   for (let i = 0; ; i++) {
+    const item = ids[i % ids.length];
     const done =
       i % 5 === 4
         ? store.annotations.undo({ annotator: 'kim' })
         : store.annotations.append({
-            item: ids[i % ids.length],
+            item,
             act: 'label',
             classes: [classes[i % 3]],
             annotator: 'kim',
             durationMs: i,
+            // Some are second readings, where the item has a label by now.
+            repeats: i % 3 === 1 ? store.readings.labelOf(item) : null,
           });
     say(`${done.sequence} ${done.hash}`);
   }
