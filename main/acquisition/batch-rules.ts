@@ -17,6 +17,8 @@ export interface BatchRules {
   /** Group of every item as a number; −1 = none. */
   groups?: Int32Array;
   maxPerGroup?: number;
+  /** Rows that are in the batch already. */
+  taken?: ArrayLike<number>;
 }
 
 export interface Guard {
@@ -30,7 +32,7 @@ export interface Guard {
 
 /** A guard for one batch. */
 export function createGuard(rules: BatchRules): Guard {
-  const { duplicates, groups, labelled, maxPerGroup = Infinity } = rules;
+  const { duplicates, groups, labelled, maxPerGroup = Infinity, taken = [] } = rules;
   const usedClusters = new Set<number>();
   const perGroup = new Map<number, number>();
   const usedItems = new Set<number>();
@@ -39,7 +41,7 @@ export function createGuard(rules: BatchRules): Guard {
       if (duplicates[labelled[i]] >= 0) usedClusters.add(duplicates[labelled[i]]);
     }
   }
-  return {
+  const guard: Guard = {
     allowed: (item) =>
       !usedItems.has(item) &&
       !(duplicates && duplicates[item] >= 0 && usedClusters.has(duplicates[item])) &&
@@ -54,6 +56,8 @@ export function createGuard(rules: BatchRules): Guard {
       if (duplicates) for (const item of usedItems) if (duplicates[item] >= 0) usedClusters.add(duplicates[item]);
     },
   };
+  for (let i = 0; i < taken.length; i++) guard.taken(taken[i]);
+  return guard;
 }
 
 /** Candidates in `order` (positions, read once or twice) that the guard lets through, up to `count`; near duplicates of labelled items only when nothing else is left. */

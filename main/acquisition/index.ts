@@ -4,10 +4,12 @@
  * no clock.
  */
 export { drawAudit, type AuditDraw } from './audit-draw.ts';
+export { selectBatch, type Wishes } from './batch.ts';
 export { directionsOf, toUnitRows } from './directions.ts';
 export { learnLetters, type LetterModel } from './letters.ts';
 export { findUnusual, neighbourDistances, usualRange } from './outliers.ts';
 export { choosePhase, type LabelsSoFar, type Phase } from './policy.ts';
+export { expectedSeconds, fitTimeModel, type TimeFeatures, type TimeModel } from './time-model.ts';
 export { uncertainty, type Uncertainty } from './scores.ts';
 export { needsOf, possible, scoresOf, select, STRATEGIES, strategyNamed } from './strategies.ts';
 export type { Committee, Pick, SelectionInput, Strategy, StrategyName, Why } from './strategy.ts';

@@ -1,8 +1,8 @@
 /**
  * What a head is fitted to: the labelled items, and while these are few also a sample of
  * the pool with what the labels say about it when they spread to neighbours. Such guesses
- * count as a handful of labels together, less with every real label, and nothing from a
- * hundred on: measured on texts and X-rays (docs/decisions/0011). A fold's guesses are
+ * count as a handful of labels together, less with every real label, and nothing from
+ * eighty on: measured on texts and X-rays (docs/decisions/0011). A fold's guesses are
  * spread from the other folds' labels alone, so that cross-validation stays honest.
  */
 import { matrix, type Matrix } from '../domain/matrix.ts';
@@ -22,7 +22,7 @@ export interface Problems {
 
 /** Labels that all guesses together count as, falling to none at `ENDS_AT`. */
 const GUESSES_COUNT = 8;
-const ENDS_AT = 100;
+const ENDS_AT = 80;
 /** With guesses the penalty matters little: between 30 and 1,000 accuracy moved by less than a point. */
 const STRENGTH_WITH_GUESSES = 100;
 

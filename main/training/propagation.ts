@@ -2,7 +2,7 @@
  * Labels spread over the unlabelled pool: a sample of it is a graph in which each item is
  * tied to its nearest neighbours, and what is known about the labelled items flows along
  * the ties (label spreading, Zhou et al. 2004). With twenty labels this knows what a head
- * alone cannot, which items hang together; from about a hundred on it adds nothing
+ * alone cannot, which items hang together; from about eighty on it adds nothing
  * (docs/decisions/0011). The result is only ever a soft target for the head, so a model
  * version stays one linear layer. Pure; the same pool, labels and seed give the same numbers.
  */
