@@ -25,18 +25,20 @@ export const guarantee: Command = {
       const checks = number(context, 'spot-check', 0, (n) => n >= 0 && n <= 200);
       const drawn = checks > 0 ? evidence.spotCheck(checks).drawn : 0;
       const claim = evidence.claim();
+      const nextLookAt = evidence.claims.nextLook().at;
       return {
         json: {
           ...found,
           look: claim?.look ?? null,
           spent: claim?.spent ?? null,
+          nextLookAt,
           claim,
           spotChecks: { drawn, ...evidence.spotChecks() },
         },
         text: [
           previewLine(found),
           ...perClassLines(found.perClass),
-          claimLine(claim),
+          claimLine(claim, nextLookAt),
           ...(drawn > 0 ? [`${drawn} settled items were drawn by chance and come next in the queue.`] : []),
         ].join('\n'),
       };
@@ -61,9 +63,9 @@ function perClassLines(perClass: readonly (GuaranteeData & { class: string; allA
     });
 }
 
-function claimLine(claim: ClaimData | null): string {
-  if (!claim) return 'No claim yet: the first is made when the audit set is large enough.';
-  const next = `The next look is at ${claim.nextLookAt} audit items.`;
+function claimLine(claim: ClaimData | null, nextLookAt: number): string {
+  const next = `The ${claim ? 'next' : 'first'} look is at ${nextLookAt} audit items.`;
+  if (!claim) return `No claim yet. ${next}`;
   if (claim.withdrawn) return `The claim of look ${claim.look} was withdrawn after spot checks. ${next}`;
   if (claim.threshold === null) return `Look ${claim.look} found nothing to claim. ${next}`;
   return `Claimed at look ${claim.look}: at most ${percent(claim.alpha)} of ${claim.settled} items are wrong (${claim.open} still open). All claims ever made are true with probability ${percent(1 - claim.delta)}. ${next}`;

@@ -56,12 +56,13 @@ export class ClaimsDesk {
       seed: record.seed,
       at: record.at,
       open: this.settled(),
-      nextLookAt: this.#nextLook().at,
+      nextLookAt: this.nextLook().at,
       withdrawn: reports.withdrawal(record.look) !== null,
     };
   }
 
-  #nextLook(): { look: number; at: number } {
+  /** The next look, and the audit items at which it is due. */
+  nextLook(): { look: number; at: number } {
     const last = this.#parts.store.reports.claims().at(-1);
     const look = (last?.look ?? 0) + 1;
     return { look, at: nextLookAt(look, last?.audit_size ?? 0, this.levels()) };
@@ -99,7 +100,7 @@ export class ClaimsDesk {
 
   /** Makes a look where one is due at so many audit items. */
   async lookWhereDue(auditSize: number): Promise<void> {
-    if (auditSize < this.#nextLook().at) return;
+    if (auditSize < this.nextLook().at) return;
     this.#looking ??= this.#look().finally(() => {
       this.#looking = null;
     });
@@ -108,7 +109,7 @@ export class ClaimsDesk {
 
   async #look(): Promise<void> {
     const { store, compute, changed, seed } = this.#parts;
-    const { look } = this.#nextLook();
+    const { look } = this.nextLook();
     const { alpha, delta } = this.levels();
     const spent = spentAt(look, delta);
     const found = await compute.call((client, call) => client.look({ alpha, delta: spent }, call));
