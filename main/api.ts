@@ -49,7 +49,7 @@ export const SuggestionShape = v.object({
 
 /** Why an item is asked: a code that the desk puts into words, and the numbers that go with it. */
 export const WhyShape = v.looseObject({
-  /** random, least-confidence, margin, entropy, typicality, margin-diverse, audit. */
+  /** A query strategy by name, audit, or again. */
   code: v.string(),
   contenders: v.optional(v.array(v.object({ class: v.string(), probability: v.number() }))),
   /** p₁ − p₂. */
