@@ -49,7 +49,7 @@ describe('Labels left', () => {
     expect(labelsLeftSentence(forecast({ code: 'reached', ...nothing }))).toBe('90% is reached.');
     expect(labelsLeftSentence(forecast({ code: 'too-few', ceiling: null, ...nothing }))).toContain('Too few');
     expect(labelsLeftSentence(forecast({ code: 'out-of-reach', ...nothing }))).toContain(
-      'probability of 4%: the curve is heading for 95%',
+      '(probability 4%). The curve is heading for 95%',
     );
     expect(labelsLeftSentence(forecast({ code: 'out-of-reach', ceiling: null, ...nothing }))).toContain(
       'probably not reach',
