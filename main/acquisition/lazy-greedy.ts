@@ -23,7 +23,10 @@ export async function lazyGreedy(greedy: Greedy, count: number, guard: Guard, pa
   const { candidates, bounds } = greedy;
   const isFirst = (a: number, b: number) => bounds[a] > bounds[b] || (bounds[a] === bounds[b] && a < b);
   const heap = Array.from(candidates, (_, position) => position);
-  for (let at = (heap.length >> 1) - 1; at >= 0; at--) siftDown(heap, isFirst, at);
+  for (let at = (heap.length >> 1) - 1; at >= 0; at--) {
+    siftDown(heap, isFirst, at);
+    if ((at & 1023) === 0 && pace.isDue()) await pace.rest();
+  }
   const taken: number[] = [];
   let refused: number[] = [];
   let strict = true;
@@ -39,7 +42,7 @@ export async function lazyGreedy(greedy: Greedy, count: number, guard: Guard, pa
       }
       refused = [];
     }
-    if ((++steps & 15) === 0 && pace.isDue()) await pace.rest();
+    if ((++steps & 3) === 0 && pace.isDue()) await pace.rest();
     const [top] = heap;
     const isAllowed = guard.allowed(candidates[top]);
     if (isAllowed && !greedy.refine(top, runnerUp(heap, bounds))) {

@@ -15,6 +15,7 @@ import { createPace } from './pace.ts';
 import { choosePhase } from './policy.ts';
 import { throwNotFinite } from './scores.ts';
 import {
+  scoreInChunks,
   squaredLengths,
   type Need,
   type Pick,
@@ -30,9 +31,9 @@ const random = highestFirst({
   needs: [],
   cites: 'the baseline of every comparison',
   many: 'classes play no part',
-  scores({ candidates, seed }) {
+  scores({ candidates, seed }, pace) {
     const rng = createRng(seed).derive('random');
-    return Promise.resolve(Float64Array.from({ length: candidates.length }, () => rng.next()));
+    return scoreInChunks('random', candidates, pace, (chunk) => Float64Array.from(chunk, () => rng.next()));
   },
   why: () => ({ code: 'random' }),
 });
