@@ -64,7 +64,10 @@ export class ChoosingDesk {
       );
     const { strategy, modelVersion, seed, score } = entry;
     const question = { item, strategy, modelVersion, score };
-    const { distribution: probabilities } = entry.why as { distribution: number[] | null };
+    const { distribution: probabilities, expectedSeconds } = entry.why as {
+      distribution: number[] | null;
+      expectedSeconds?: number;
+    };
     const found = await compute.call((client, call) => client.why(question, call));
     return {
       item,
@@ -79,7 +82,7 @@ export class ChoosingDesk {
         similarity: near.similarity,
         view: itemView(store.items.get(near.item)!, store.annotations.ofItem(near.item)),
       })),
-      expectedSeconds: null,
+      expectedSeconds: expectedSeconds ?? null,
       fused: fusedLabel(store, item, probabilities),
     };
   }

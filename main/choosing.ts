@@ -6,15 +6,15 @@
  * whose original cannot be read.
  */
 import {
-  directionsOf,
   drawAudit,
   needsOf,
   possible,
-  select,
+  selectBatch,
   strategyNamed,
   type Committee,
   type Pick as PickedRow,
 } from './acquisition/index.ts';
+import type { ProjectWishes } from './choosing-wishes.ts';
 import type { Chosen, Pick } from './compute-api.ts';
 import type { ItemId } from './domain/item.ts';
 import { row } from './domain/matrix.ts';
@@ -39,6 +39,8 @@ interface Known {
   settled: ReadonlySet<number> | null;
   /** The live version's card. */
   card: VersionCard | null;
+  /** What the project's settings ask of a batch. */
+  wishes: ProjectWishes;
   /** Makes the heads that some strategies ask; null where there are too few labels for any. */
   committee: () => Promise<Committee | null>;
   /** `seq` of what waits in the tray because it is unusual. It holds no audit items. */
@@ -54,7 +56,7 @@ export async function chooseItems(
   known: Known,
   signal?: AbortSignal,
 ): Promise<Chosen> {
-  const { current, settled, card, unreadable, held } = known;
+  const { current, settled, card, unreadable, held, wishes } = known;
   const { rows, space, schema } = items;
   const { count, auditCount, seed } = options;
   const kept = new Set(options.keep);
@@ -73,16 +75,17 @@ export async function chooseItems(
     seed,
     task: schema.task,
     probabilities: current?.probabilities,
-    reduced: directionsOf(space.reduced, (i) => space.present[i] === 1),
+    reduced: space.reduced,
     embedding: space.embedding,
     committee: needsOf(asked).includes('committee') ? ((await known.committee()) ?? undefined) : undefined,
     products,
     duplicates: rows.cluster,
     groups: rows.component,
+    maxPerGroup: wishes.maxPerGroup,
     soFar: soFar(items, card),
     signal,
   };
-  const picks = await select(possible(asked, input), input);
+  const picks = await selectBatch(possible(asked, input), input, wishes);
   const distribution = (i: number) => (current ? Array.from(row(current.probabilities, i)) : null);
   const isAudited = (i: number) => rows.role[i] === AUDIT && (rows.state[i] === LABELLED || kept.has(rows.id[i]));
   const drawn = drawAudit({
@@ -94,7 +97,7 @@ export async function chooseItems(
   });
   return {
     kind: 'chosen',
-    picks: picks.map((pick) => explain(pick, items, distribution(pick.index))),
+    picks: picks.map((pick) => explain(pick, items, distribution(pick.index), wishes.seconds?.[pick.index])),
     audit: drawn.map((index) => ({
       item: rows.id[index],
       score: 0,
@@ -111,7 +114,12 @@ export async function chooseItems(
   };
 }
 
-function explain(pick: PickedRow, { rows, schema }: EmbeddedItems, probabilities: number[] | null): Pick {
+function explain(
+  pick: PickedRow,
+  { rows, schema }: EmbeddedItems,
+  probabilities: number[] | null,
+  seconds: number | undefined,
+): Pick {
   const { classes: pair, probabilities: pairProbabilities, closer, nearest, phase: _phase, ...why } = pick.why;
   return {
     item: rows.id[pick.index],
@@ -121,6 +129,7 @@ function explain(pick: PickedRow, { rows, schema }: EmbeddedItems, probabilities
       ...why,
       code: pick.strategy,
       ...(closer !== undefined && { shareCloser: closer }),
+      ...(seconds !== undefined && { expectedSeconds: seconds }),
       ...(nearest !== undefined && { nearest: rows.id[nearest] }),
       ...(pair &&
         pairProbabilities && {
@@ -143,8 +152,10 @@ function soFar({ rows, schema }: EmbeddedItems, card: VersionCard | null) {
 }
 
 function policyOf(picks: readonly PickedRow[], asked: string): Chosen['policy'] {
-  const phase = picks[0]?.why.phase;
+  // Items of the random share say nothing of the policy.
+  const first = picks.find(({ why }) => why.phase) ?? picks[0];
+  const phase = first?.why.phase;
   return phase
     ? { ...phase }
-    : { strategy: picks[0]?.strategy ?? asked, code: picks.length === 0 ? 'nothing-left' : 'chosen-by-hand' };
+    : { strategy: first?.strategy ?? asked, code: picks.length === 0 ? 'nothing-left' : 'chosen-by-hand' };
 }

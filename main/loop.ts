@@ -6,6 +6,7 @@
  */
 import { existsSync } from 'node:fs';
 import type { EncoderImportData, ImportOptionsData, JobData } from './api.ts';
+import { choosingSettings } from './choosing-settings.ts';
 import {
   type Chosen,
   type ImportedEncoders,
@@ -327,9 +328,10 @@ export class Loop {
     const chosenFrom = this.#choosable();
     const head = store.queue.next(FROZEN_HEAD);
     const seed = this.seed(`choose ${store.annotations.head().sequence}`);
+    const { strategy } = choosingSettings(store.settings);
     const chosen = await this.#stream<Chosen>(control, 'chosen', (compute, call) =>
       compute.choose(
-        { count, auditCount: count, strategy: 'default', seed, keep: head.map((entry) => entry.item) },
+        { count, auditCount: count, strategy, seed, keep: head.map((entry) => entry.item) },
         call,
       ),
     );

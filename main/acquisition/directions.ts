@@ -1,7 +1,7 @@
 /**
  * Vectors as directions from the pool's mean: how far out an item lies (a long text, a
- * bright image) then counts no longer, only what it is about. Typicality and diversity
- * choose better so, on texts and on images (docs/decisions/0011). In few dimensions the
+ * bright image) then counts no longer, only what it is about. Typicality chooses better
+ * so, on texts and on images (docs/decisions/0011). In few dimensions the
  * length is one of few things that tell items apart, and stays.
  */
 import { matrix, type Matrix } from '../domain/matrix.ts';
@@ -22,19 +22,11 @@ export function toUnitRows(m: Matrix): Matrix {
   return m;
 }
 
-/** A centred copy of `[n, d]` with rows of length 1; the mean is that of the rows for which `counts` holds (all without it). Narrow rows are only centred. */
-export function directionsOf(m: Matrix, counts: (row: number) => boolean = () => true): Matrix {
-  const { data, rows, columns } = m;
+/** A centred copy of `[n, d]` with rows of length 1; narrow rows are only centred. */
+export function directionsOf({ data, rows, columns }: Matrix): Matrix {
   const mean = new Float64Array(columns);
-  let counted = 0;
-  for (let i = 0; i < rows; i++) {
-    if (!counts(i)) continue;
-    counted++;
-    for (let j = 0; j < columns; j++) mean[j] += data[i * columns + j];
-  }
+  for (let i = 0, at = 0; i < rows; i++) for (let j = 0; j < columns; j++, at++) mean[j] += data[at] / rows;
   const result = matrix(rows, columns);
-  for (let i = 0, at = 0; i < rows; i++) {
-    for (let j = 0; j < columns; j++, at++) result.data[at] = data[at] - (counted > 0 ? mean[j] / counted : 0);
-  }
+  for (let i = 0, at = 0; i < rows; i++) for (let j = 0; j < columns; j++, at++) result.data[at] = data[at] - mean[j];
   return toUnitRows(result);
 }

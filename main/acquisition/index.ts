@@ -5,7 +5,7 @@
  */
 export { drawAudit, type AuditDraw } from './audit-draw.ts';
 export { selectBatch, type Wishes } from './batch.ts';
-export { directionsOf, toUnitRows } from './directions.ts';
+export { toUnitRows } from './directions.ts';
 export { learnLetters, type LetterModel } from './letters.ts';
 export { findUnusual, neighbourDistances, usualRange } from './outliers.ts';
 export { choosePhase, type LabelsSoFar, type Phase } from './policy.ts';

@@ -11,8 +11,8 @@ export interface TimeFeatures {
   /** Letters of its text; 0 without one. */
   letters: number;
   hasImage: boolean;
-  /** p₁ − p₂ of its classes; null before there is a model. */
-  margin: number | null;
+  /** Probability of what was suggested; null before there is a model. */
+  certainty: number | null;
   /** Items labelled before it in the same sitting. */
   position: number;
 }
@@ -34,10 +34,10 @@ const RIDGE = 5;
 /** Robust standard deviations from the median beyond which a duration is pulled in. */
 const FAR = 3;
 
-const columnsOf = ({ letters, hasImage, margin, position }: TimeFeatures): number[] => [
+const columnsOf = ({ letters, hasImage, certainty, position }: TimeFeatures): number[] => [
   Math.log1p(letters),
   Number(hasImage),
-  margin ?? 0.5,
+  certainty ?? 0.5,
   Math.log1p(position),
 ];
 

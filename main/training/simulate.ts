@@ -4,7 +4,7 @@
  * never queried and never trained on. Same features, labels and seed, same curve.
  * It measures; it promises nothing about another collection.
  */
-import { directionsOf, needsOf, select, type StrategyName } from '../acquisition/index.ts';
+import { needsOf, select, type StrategyName } from '../acquisition/index.ts';
 import { EngineError, assert } from '../domain/errors.ts';
 import { matrix, takeRows, type Matrix } from '../domain/matrix.ts';
 import { createRng } from '../domain/rng.ts';
@@ -117,7 +117,7 @@ function restrict(input: SimulationInput, usable: number[]): Omit<World, 'prior'
   const all = usable.length === input.labels.length;
   return {
     embedding: all ? input.embedding : takeRows(input.embedding, usable),
-    reduced: directionsOf(all ? input.reduced : takeRows(input.reduced, usable)),
+    reduced: all ? input.reduced : takeRows(input.reduced, usable),
     labels: usable.map((i) => input.labels[i]!),
     groups: pickFrom(input.groups),
     duplicates: pickFrom(input.duplicates),
