@@ -109,7 +109,7 @@ async function answers(
   training: readonly number[],
   tested: readonly number[],
 ): Promise<number[] | null> {
-  const { embedding, classesOf, task, classCount, component, prior, strength, seed, signal } = input;
+  const { embedding, classesOf, task, classCount, prior, strength, seed, signal } = input;
   await new Promise((resolve) => setImmediate(resolve));
   signal?.throwIfAborted();
   const labels = training.map(classesOf);
