@@ -11,6 +11,8 @@ import type { EncoderImportData, ExplanationData, ExplanationQuestion } from './
 import type { VersionExportData } from './api-version-export.ts';
 import { drawnFromAll } from './audit-sample.ts';
 import { chooseItems, type ChoiceOptions } from './choosing.ts';
+import { wishesOf } from './choosing-wishes.ts';
+import { committeeBeside } from './committee.ts';
 import type {
   Chosen,
   EncoderEntry,
@@ -394,8 +396,11 @@ export class Learner {
     const current = await this.#measuring.probabilities(items, signal);
     const settled = this.#measuring.settledRows(items);
     const card = (this.#reader.versions.live()?.card ?? null) as VersionCard | null;
+    const held = this.#reader.tray.held();
+    const committee = () => committeeBeside(this.parts, items, card, options.seed, signal);
+    const wishes = wishesOf(this.#reader, items, current);
     const choose = (unreadable: ReadonlySet<number>) =>
-      chooseItems(items, options, { current, settled, card, held: this.#reader.tray.held(), unreadable }, signal);
+      chooseItems(items, options, { current, settled, card, wishes, committee, held, unreadable }, signal);
     const chosen = await choose(new Set());
     const picked = new Set([...chosen.picks, ...chosen.audit].map(({ item }) => item));
     const { rows } = items;

@@ -25,7 +25,11 @@ export function toUnitRows(m: Matrix): Matrix {
 /** A centred copy of `[n, d]` with rows of length 1; narrow rows are only centred. */
 export function directionsOf({ data, rows, columns }: Matrix): Matrix {
   const mean = new Float64Array(columns);
-  for (let i = 0, at = 0; i < rows; i++) for (let j = 0; j < columns; j++, at++) mean[j] += data[at] / rows;
+  for (let i = 0; i < rows; i++) {
+    const own = data.subarray(i * columns, (i + 1) * columns);
+    // A broken row stays broken, so that it can be named, and breaks no other.
+    if (own.every(Number.isFinite)) for (let j = 0; j < columns; j++) mean[j] += own[j] / rows;
+  }
   const result = matrix(rows, columns);
   for (let i = 0, at = 0; i < rows; i++) for (let j = 0; j < columns; j++, at++) result.data[at] = data[at] - mean[j];
   return toUnitRows(result);
