@@ -22,7 +22,9 @@ export interface Greedy {
 export async function lazyGreedy(greedy: Greedy, count: number, guard: Guard, pace: Pace): Promise<number[]> {
   const { candidates, bounds } = greedy;
   const isFirst = (a: number, b: number) => bounds[a] > bounds[b] || (bounds[a] === bounds[b] && a < b);
-  const heap = Array.from(candidates, (_, position) => position);
+  const heap: number[] = [];
+  for (let position = 0; position < candidates.length; position++) heap.push(position);
+  if (pace.isDue()) await pace.rest();
   for (let at = (heap.length >> 1) - 1; at >= 0; at--) {
     siftDown(heap, isFirst, at);
     if ((at & 1023) === 0 && pace.isDue()) await pace.rest();

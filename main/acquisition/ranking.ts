@@ -4,7 +4,7 @@
  * candidates in id order).
  */
 const FIRST = 512;
-const MOST = 32_768;
+const MOST = 8192;
 
 export interface Ranking extends Iterable<number> {
   /** How many come before a position that has been read. */
