@@ -6,7 +6,8 @@
  * Thresholds come from the confidences of audit and pool together, never from which audit
  * answers were right. Each is tested twice, exactly: by a binomial tail for items like
  * these, and by a hypergeometric one for the very items that lie in this pool.
- * It holds for independent items drawn like the audit set; drift or a new model voids it.
+ * It holds for independent items drawn like the audit set, and for one asking: who asks again
+ * and again needs the looks of `claims.ts`.
  */
 import { EngineError, assert } from '../domain/errors.ts';
 import { binomialAtMost, hypergeometricAtMost, upperBound } from './binomial.ts';
