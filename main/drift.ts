@@ -3,7 +3,7 @@
  * those, and does the model predict the same classes as often? At most one item of a
  * component is looked at on each side, drawn at random, since items of one patient resemble
  * each other whatever the site. The items are compared by features that nobody fitted to the
- * pool; docs/decisions/0015 says why. Same items, version and seed, same answer.
+ * pool; docs/decisions/0016 says why. Same items, version and seed, same answer.
  */
 import type { DriftFound, DriftQuestion } from './compute-api.ts';
 import { takeRows } from './domain/matrix.ts';
