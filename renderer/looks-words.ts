@@ -30,11 +30,11 @@ export function lookSentence({ reason, readings, suggested, fused }: SecondLookD
       second: plain(other.annotator),
       other: classesWord(other.classes),
     });
-  if (reason === 'noise' && suggested)
+  if (reason === 'noise' && suggested && classesWord(suggested.classes) !== given)
     return m.look_noise_says({ given, other: classesWord(suggested.classes), p: chance(suggested.probability) });
   if (reason === 'third-opinion' && fused)
     return m.look_third_opinion_says({ given, other: classesWord(fused.classes), p: chance(fused.probability) });
-  return lookWord(reason);
+  return reason === 'noise' ? m.look_noise_alone() : lookWord(reason);
 }
 
 const chance = (p: number | null) => (p === null ? DASH : probability(p));

@@ -53,7 +53,8 @@ describe('A doubt about a label', () => {
 
   test('still names itself where its numbers are missing', () => {
     const bare = { reason: 'noise', readings: [], suggested: null, fused: null } as unknown as SecondLookData;
-    expect(lookSentence(bare)).toBe('unlikely');
+    expect(lookSentence(bare)).toBe('A model that has not seen this label finds it unlikely.');
+    expect(lookSentence({ ...bare, reason: 'third-opinion' })).toBe('third opinion');
   });
 });
 
