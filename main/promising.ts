@@ -81,7 +81,9 @@ async function sampled(parts: LearnerParts) {
   const { rows, schema } = items;
   const classes = (version.card as VersionCard).classes;
   const audit = baseAudit(items, parts.reader.reports.auditDraws());
-  const pool = rowsIn(items, POOL, OPEN);
+  // What waits in the tray is to be looked at, however sure the model is; the audit set has no tray.
+  const held = parts.reader.tray.held();
+  const pool = rowsIn(items, POOL, OPEN).filter((i) => !held.has(rows.seq[i]));
   const known = widened(classes, schema.classes);
   const labels = rows.classes.map((own) => (own ?? []).map((name) => known.indexOf(name)));
   const { confidence, classes: suggested, correct } = suggestions(current.probabilities, labels, schema.task);
