@@ -5,26 +5,15 @@
  */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { Simulated } from '../main/compute-api.ts';
 import { DEVICES } from '../main/domain/device.ts';
 import { EngineError } from '../main/domain/errors.ts';
 import type { Task } from '../main/domain/schema.ts';
-import {
-  choice,
-  encoderOptions,
-  isShare,
-  list,
-  number,
-  outcome,
-  percent,
-  text,
-  withProject,
-  type Command,
-} from './command.ts';
+import { choice, encoderOptions, list, number, outcome, percent, text, withProject, type Command } from './command.ts';
 import { evidence, forecastLine } from './evidence.ts';
 import { explain } from './explain.ts';
 import { consistency, looks } from './looks.ts';
-import { guarantee, guaranteeTried, trialLines } from './guarantee.ts';
+import { guarantee } from './guarantee.ts';
+import { simulate } from './simulate.ts';
 import { drift, subgroups, tray } from './tray.ts';
 import { versions } from './versions.ts';
 
@@ -200,34 +189,7 @@ export const commands: Record<string, Command> = {
       }),
   },
   evidence,
-  simulate: {
-    does: 'replays the loop with oracle labels',
-    positionals: ['DIR'],
-    options: {
-      strategies: 'random,margin,…',
-      budget: 'N',
-      batch: 'N',
-      start: 'N',
-      seeds: 'N',
-      'test-fraction': 'F',
-      guarantee: 'ALPHA,DELTA',
-      trials: 'N',
-    },
-    run: (context) =>
-      withProject(context.positionals[0], context, async (project) => {
-        const job = await project.simulate({
-          strategies: list(context, 'strategies') ?? ['default', 'random'],
-          budget: number(context, 'budget', 300, (n) => n >= 1),
-          batch: number(context, 'batch', 20, (n) => n >= 1),
-          start: number(context, 'start', 20, (n) => n >= 1),
-          seeds: number(context, 'seeds', 3, (n) => n >= 1 && n <= 1000),
-          testFraction: number(context, 'test-fraction', 0.25, isShare),
-          guarantee: guaranteeTried(context),
-        }).finished;
-        const result = outcome(job) as unknown as Simulated;
-        return { json: result, text: [simulationTable(result), ...trialLines(result.guarantee)].join('\n') };
-      }),
-  },
+  simulate,
   guarantee,
   encoder: {
     does: 'lists the encoders, or imports one: an ONNX file with an image or a token input',
@@ -396,22 +358,3 @@ export const commands: Record<string, Command> = {
     },
   },
 };
-
-function simulationTable({ curves }: Simulated): string {
-  const strategies = [...new Set(curves.map((curve) => curve.strategy))];
-  const labels = [...new Set(curves.flatMap((curve) => curve.points.map((point) => point.labels)))].sort(
-    (a, b) => a - b,
-  );
-  const rows = labels.map((count) => {
-    const means = strategies.map((strategy) => {
-      const points = curves
-        .filter((curve) => curve.strategy === strategy)
-        .flatMap((curve) => curve.points.filter((point) => point.labels === count));
-      return points.length === 0
-        ? '–'
-        : (points.reduce((sum, point) => sum + point.accuracy, 0) / points.length).toFixed(3);
-    });
-    return [String(count), ...means].map((cell) => cell.padStart(14)).join('');
-  });
-  return [['labels', ...strategies].map((cell) => cell.padStart(14)).join(''), ...rows].join('\n');
-}
