@@ -89,6 +89,8 @@ export function auditMetrics(input: MetricsInput): AuditMetrics {
       auroc: aurocOf(audit, own, others, drawn.auroc[j]),
     };
   });
+  const accuracy = share(audit, all, (i) => suggested.correct[i]);
+  const ece = measured(n, drawn.ece);
   const sensitivities = perClass.map(({ sensitivity }) => sensitivity).filter(({ value }) => value !== null);
   const balancedAccuracy = meanOf(sensitivities, n);
   const aurocs = perClass.map(({ auroc }) => auroc).filter(({ value }) => value !== null);
@@ -97,7 +99,7 @@ export function auditMetrics(input: MetricsInput): AuditMetrics {
     n,
     components: audit.components,
     weighted: audit.isWeighted,
-    accuracy: share(audit, all, (i) => suggested.correct[i]),
+    accuracy,
     balancedAccuracy,
     // Draws of flawless answers are all flawless and say nothing of what was not seen.
     macroF1: varies(drawn.macroF1)
@@ -106,7 +108,7 @@ export function auditMetrics(input: MetricsInput): AuditMetrics {
     auroc: isSteady
       ? measured(n, drawn.macroAuroc)
       : { ...boundsOf(aurocs), n, value: drawn.macroAuroc?.value ?? null },
-    ece: measured(n, drawn.ece),
+    ece: accuracy.value === 1 ? { ...ece, high: Math.max(ece.high, 1 - accuracy.low) } : ece,
     perClass: perClass.map((own) => ({ ...own, auroc: { ...own.auroc, n } })),
   };
 }

@@ -124,6 +124,7 @@ describe('metrics', () => {
       expect(metric).toMatchObject({ value: 1, high: 1 });
       expect(metric.low).toBeLessThan(0.95);
     }
+    expect(found.ece.high).toBeGreaterThan(0.15);
     // 20 of each: at an AUROC of θ all of 20 disjoint pairs are in order with chance θ^20.
     expect(found.perClass[0].auroc.low).toBeCloseTo(0.025 ** (1 / 20), 6);
   });
