@@ -1,36 +1,43 @@
 /**
  * Vectors as directions from the pool's mean: how far out an item lies (a long text, a
  * bright image) then counts no longer, only what it is about. Typicality chooses better
- * so, on texts and on images (docs/decisions/0011). In few dimensions the
- * length is one of few things that tell items apart, and stays.
+ * so, on texts and on images (docs/decisions/0011). In few dimensions the length is one of
+ * few things that tell items apart, and stays.
  */
 import { matrix, type Matrix } from '../domain/matrix.ts';
+import type { Pace } from './pace.ts';
+import { dot } from './vectors.ts';
 
 /** From this width on rows become directions. */
 const DIRECTIONS_FROM = 16;
 
 /** Scales every row to length 1 in place where rows are wide enough; rows of zeros stay. */
 export function toUnitRows(m: Matrix): Matrix {
-  const { data, rows, columns } = m;
-  if (columns < DIRECTIONS_FROM) return m;
-  for (let i = 0; i < rows; i++) {
-    let norm = 0;
-    for (let j = i * columns; j < (i + 1) * columns; j++) norm += data[j] * data[j];
-    const scale = norm > 0 ? 1 / Math.sqrt(norm) : 0;
-    for (let j = i * columns; j < (i + 1) * columns; j++) data[j] *= scale;
-  }
+  if (m.columns >= DIRECTIONS_FROM) for (let i = 0; i < m.rows; i++) scaleToUnit(m, i);
   return m;
 }
 
-/** A centred copy of `[n, d]` with rows of length 1; narrow rows are only centred. */
-export function directionsOf({ data, rows, columns }: Matrix): Matrix {
-  const mean = new Float64Array(columns);
+function scaleToUnit({ data, columns: d }: Matrix, row: number): void {
+  const norm = dot(data, row * d, data, row * d, d);
+  const scale = norm === 0 ? 0 : 1 / Math.sqrt(norm);
+  for (let j = row * d; j < (row + 1) * d; j++) data[j] *= scale;
+}
+
+/** A centred copy of `[n, d]` with rows of length 1, made with rests between; narrow rows are only centred. */
+export async function directionsOf({ data, rows, columns: d }: Matrix, pace: Pace): Promise<Matrix> {
+  const sum = new Float64Array(d);
   for (let i = 0; i < rows; i++) {
-    const own = data.subarray(i * columns, (i + 1) * columns);
+    const from = i * d;
     // A broken row stays broken, so that it can be named, and breaks no other.
-    if (own.every(Number.isFinite)) for (let j = 0; j < columns; j++) mean[j] += own[j] / rows;
+    if (Number.isFinite(dot(data, from, data, from, d))) for (let j = 0; j < d; j++) sum[j] += data[from + j];
+    if ((i & 511) === 511 && pace.isDue()) await pace.rest();
   }
-  const result = matrix(rows, columns);
-  for (let i = 0, at = 0; i < rows; i++) for (let j = 0; j < columns; j++, at++) result.data[at] = data[at] - mean[j];
-  return toUnitRows(result);
+  const mean = sum.map((x) => x / rows);
+  const result = matrix(rows, d);
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0, at = i * d; j < d; j++, at++) result.data[at] = data[at] - mean[j];
+    if (d >= DIRECTIONS_FROM) scaleToUnit(result, i);
+    if ((i & 511) === 511 && pace.isDue()) await pace.rest();
+  }
+  return result;
 }

@@ -2,9 +2,10 @@
  * Typicality for the cold start (TypiClust, Hacohen et al. 2022): cluster everything into
  * as many clusters as there are labels after this batch, go to the largest clusters that
  * hold no label, and ask the item that lies densest among its neighbours there.
- * Needs no model and no labels. Items are compared as directions (`directions.ts`). To stay in the seconds on 100,000 items clusters are
- * shaped on a sample (`k-means.ts`), are at most 500, and neighbours are sought among at
- * most 800 members of a cluster; `why` says when that was so.
+ * Needs no model and no labels. Items are compared as directions (`directions.ts`). To stay
+ * in the seconds on 100,000 items clusters are shaped on a sample (`k-means.ts`), are at most
+ * 500, and neighbours are sought among at most 800 members of a cluster; `why` says when
+ * that was so.
  */
 import { takeRows, type Matrix } from '../domain/matrix.ts';
 import { createRng, type Rng } from '../domain/rng.ts';
@@ -63,7 +64,7 @@ async function pickTypical(
   guard: Guard,
   work: Multiplying,
 ): Promise<TypicalPick[]> {
-  const reduced = directionsOf(input.reduced!);
+  const reduced = await directionsOf(input.reduced!, work.pace);
   const rng = createRng(seed);
   const everything = new Int32Array(candidates.length + labelled.length);
   everything.set(candidates);
