@@ -3,7 +3,7 @@
  * evened out and how many labels it has, how long each item will take. Compute's side of
  * `choosing-settings.ts`; it reads and decides nothing.
  */
-import { expectedSeconds, fitTimeModel, type TimeFeatures, type Wishes } from './acquisition/index.ts';
+import { expectedSeconds, fitTimeModel, type Asked, type TimeFeatures, type Wishes } from './acquisition/index.ts';
 import { choosingSettings } from './choosing-settings.ts';
 import type { Part } from './domain/item.ts';
 import { AUDIT, LABELLED, rowsWhere, type EmbeddedItems } from './embedded-items.ts';
@@ -15,6 +15,8 @@ import { suggestions } from './training/index.ts';
 export interface ProjectWishes extends Wishes {
   /** At most so many of a group in one batch. */
   maxPerGroup?: number;
+  /** What the bandit over strategies asked and whether the suggestion was right; empty unless it is in use. */
+  asked: Asked[];
 }
 
 /** Labels whose durations are looked at: the latest, since people become quicker. */
@@ -31,8 +33,9 @@ export function wishesOf(
   items: EmbeddedItems,
   current: PoolProbabilities | null,
 ): ProjectWishes {
-  const { randomShare, perGroup, balance, perMinute } = choosingSettings(reader.settings);
+  const { strategy, randomShare, perGroup, balance, perMinute } = choosingSettings(reader.settings);
   return {
+    asked: strategy === 'albl' ? askedByBandit(reader, items) : [],
     randomShare,
     maxPerGroup: perGroup ?? undefined,
     balance:
@@ -43,6 +46,22 @@ export function wishesOf(
           : byAttribute(reader, items, balance.name),
     seconds: perMinute ? secondsOf(reader, items, current) : undefined,
   };
+}
+
+/** In order of the labels. What nothing was suggested for teaches nothing. */
+function askedByBandit(reader: ProjectReader, items: EmbeddedItems): Asked[] {
+  const { rows } = items;
+  const labelled = rowsWhere(items, (i) => rows.state[i] === LABELLED && rows.role[i] !== AUDIT);
+  return labelled
+    .toSorted((a, b) => rows.by[a] - rows.by[b])
+    .flatMap((i): Asked[] => {
+      const bandit = (reader.queue.entryOf(rows.id[i])?.why as { bandit?: Omit<Asked, 'correct'> } | undefined)?.bandit;
+      const suggestion = bandit && reader.annotations.get(rows.by[i])?.suggestion;
+      if (!suggestion) return [];
+      const given = rows.classes[i] ?? [];
+      const { classes } = suggestion;
+      return [{ ...bandit, correct: given.length === classes.length && given.every((name) => classes.includes(name)) }];
+    });
 }
 
 /** Predicted classes against labels; nothing to even out before there is a model, or where an item has many classes. */

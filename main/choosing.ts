@@ -82,6 +82,7 @@ export async function chooseItems(
     duplicates: rows.cluster,
     groups: rows.component,
     maxPerGroup: wishes.maxPerGroup,
+    asked: wishes.asked,
     soFar: soFar(items, card),
     signal,
   };

@@ -4,6 +4,7 @@
  * no clock.
  */
 export { drawAudit, type AuditDraw } from './audit-draw.ts';
+export type { Asked } from './bandit.ts';
 export { selectBatch, type Wishes } from './batch.ts';
 export { toUnitRows } from './directions.ts';
 export { learnLetters, type LetterModel } from './letters.ts';

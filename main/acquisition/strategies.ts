@@ -5,6 +5,7 @@
  */
 import { assert, EngineError } from '../domain/errors.ts';
 import { createRng } from '../domain/rng.ts';
+import { selectByBandit } from './bandit.ts';
 import { batchBald } from './batch-bald.ts';
 import { bald, voteEntropy } from './committee.ts';
 import { contrastive } from './contrastive.ts';
@@ -50,6 +51,13 @@ const automatic: Strategy = {
   },
 };
 
+const albl: Strategy = {
+  needs: ['probabilities', 'reduced'],
+  cites: 'Hsu & Lin 2015, Active learning by learning; Beygelzimer et al. 2011 for EXP4.P',
+  many: 'as the strategies that it draws',
+  select: (input) => selectByBandit(input, (arm) => STRATEGIES[arm].select(input)),
+};
+
 /** Every query strategy by name. `default` is the automatic policy; its picks name the strategy it used. */
 export const STRATEGIES: Record<StrategyName, Strategy> = {
   random,
@@ -68,6 +76,7 @@ export const STRATEGIES: Record<StrategyName, Strategy> = {
   bald,
   'vote-entropy': voteEntropy,
   'batch-bald': batchBald,
+  albl,
   default: automatic,
 };
 

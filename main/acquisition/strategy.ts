@@ -5,6 +5,7 @@
  */
 import type { Matrix } from '../domain/matrix.ts';
 import type { Task } from '../domain/schema.ts';
+import type { Arm, Asked } from './bandit.ts';
 import type { BatchRules } from './batch-rules.ts';
 import type { Pace } from './pace.ts';
 import type { LabelsSoFar, Phase } from './policy.ts';
@@ -32,6 +33,8 @@ export interface SelectionInput extends BatchRules {
   committee?: Committee;
   /** What `default` decides by; without it `default` starts cold. */
   soFar?: LabelsSoFar;
+  /** What `albl` asked before, oldest first. */
+  asked?: readonly Asked[];
   /** A faster way to multiply than the plain one. */
   products?: Products;
   /** Cancels: the selection rejects with its reason. */
@@ -79,6 +82,8 @@ export interface Why {
   members?: number;
   /** What `default` decided, and from which numbers. */
   phase?: Phase;
+  /** For whom the bandit asked, and with which chance. */
+  bandit?: { arm: Arm; probability: number };
 }
 
 /** Every strategy's name; `default` is the automatic policy. */
@@ -96,6 +101,7 @@ export type StrategyName =
   | 'probcover'
   | 'density'
   | 'contrastive'
+  | 'albl'
   | 'default';
 
 export interface Pick {

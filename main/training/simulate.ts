@@ -4,7 +4,7 @@
  * never queried and never trained on. Same features, labels and seed, same curve.
  * It measures; it promises nothing about another collection.
  */
-import { needsOf, select, type StrategyName } from '../acquisition/index.ts';
+import { needsOf, select, type Asked, type Pick, type StrategyName } from '../acquisition/index.ts';
 import { EngineError, assert } from '../domain/errors.ts';
 import { matrix, takeRows, type Matrix } from '../domain/matrix.ts';
 import { createRng } from '../domain/rng.ts';
@@ -152,6 +152,7 @@ async function replay(
   let open = pool;
   let fit: HeadFit | null = null;
   let probabilities: Matrix | undefined;
+  const bandit: Asked[] = [];
   for (;;) {
     signal?.throwIfAborted();
     const first = labelled.length === 0;
@@ -176,8 +177,10 @@ async function replay(
       duplicates: world.duplicates,
       groups: world.groups,
       soFar: soFar(world, labelled, classCount, fit),
+      asked: bandit,
       signal,
     });
+    if (probabilities) bandit.push(...whatWasAsked(world, picks, probabilities, task));
     const asked = new Set(picks.map(({ index }) => index));
     labelled.push(...asked);
     open = open.filter((i) => !asked.has(i));
@@ -190,6 +193,14 @@ async function replay(
     // Lets a cancel message in: a round is synchronous work otherwise.
     await new Promise((resolve) => setImmediate(resolve));
   }
+}
+
+/** What the bandit learns from a batch: whether the suggestions were right before anything was learned from it. */
+function whatWasAsked(world: World, picks: readonly Pick[], probabilities: Matrix, task: Task): Asked[] {
+  const rows = picks.map(({ index }) => index);
+  const labels = rows.map((i) => world.labels[i]);
+  const { correct } = suggestions(takeRows(probabilities, rows), labels, task);
+  return picks.flatMap(({ why }, i) => (why.bandit ? [{ ...why.bandit, correct: correct[i] }] : []));
 }
 
 function refit(world: World, input: SimulationInput, labelled: number[], seed: number): Promise<HeadFit> | null {

@@ -39,7 +39,8 @@ describe.each(names)('the strategy %s', (name) => {
       for (const { index, score, strategy, why } of picks) {
         expect(input.candidates).toContain(index);
         expect(Number.isFinite(score)).toBe(true);
-        expect(strategy).toBe(name === 'default' ? 'typicality' : name);
+        // The policy and the bandit name the strategy that they turned to.
+        expect(strategy).toBe(name === 'default' ? 'typicality' : name === 'albl' ? why.bandit!.arm : name);
         expect(why.code).toMatch(
           /^(random|uncertain|uncertain-diverse|typical|committee-disagrees|gradient|far|covers|contrastive)$/,
         );
