@@ -55,7 +55,7 @@ function askedByBandit(reader: ProjectReader, items: EmbeddedItems): Asked[] {
   return labelled
     .toSorted((a, b) => rows.by[a] - rows.by[b])
     .flatMap((i): Asked[] => {
-      const bandit = (reader.queue.entryOf(rows.id[i])?.why as { bandit?: Omit<Asked, 'correct'> } | undefined)?.bandit;
+      const { bandit } = (reader.queue.entryOf(rows.id[i])?.why ?? {}) as { bandit?: Omit<Asked, 'correct'> };
       const suggestion = bandit && reader.annotations.get(rows.by[i])?.suggestion;
       if (!suggestion) return [];
       const given = rows.classes[i] ?? [];

@@ -1,5 +1,5 @@
 /**
- * `npm run bench [NAME…]`: runs the measurements in tests/bench one after the other, each in
+ * `npm run bench -- [NAME…] [--FLAG]`: runs the measurements in tests/bench one after the other, each in
  * a process of its own, or lists them. A measurement prints what it measured and what it is
  * compared with; none of them is part of `npm test`, because a shared machine's speed drifts.
  */
@@ -16,7 +16,8 @@ const all = existsSync(FOLDER)
       .map((file) => basename(file, '.bench.ts'))
       .toSorted()
   : [];
-const wanted = process.argv.slice(2);
+const flags = process.argv.slice(2).filter((word) => word.startsWith('--'));
+const wanted = process.argv.slice(2).filter((word) => !word.startsWith('--'));
 const unknown = wanted.filter((name) => !all.includes(name));
 
 if (wanted.length === 0 || unknown.length > 0) {
@@ -26,7 +27,7 @@ if (wanted.length === 0 || unknown.length > 0) {
 } else {
   for (const name of wanted) {
     console.log(`\n${name}`);
-    const { status } = spawnSync(process.execPath, [join(FOLDER, `${name}.bench.ts`)], { stdio: 'inherit' });
+    const { status } = spawnSync(process.execPath, [join(FOLDER, `${name}.bench.ts`), ...flags], { stdio: 'inherit' });
     if (status !== 0) process.exitCode = 1;
   }
 }
