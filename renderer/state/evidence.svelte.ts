@@ -18,6 +18,8 @@ export class Evidence {
   curve = $state.raw<Curve | null>(null);
   /** Undefined until asked; null before the first version was measured. */
   report = $state.raw<EvidenceReportData | null | undefined>(undefined);
+  /** A forecast for another target is on its way. */
+  aiming = $state(false);
   /** Whether the charts are shown as tables. */
   tabular = $state(false);
   readonly guarantees: Guarantees;
@@ -50,7 +52,9 @@ export class Evidence {
   }
 
   async aim(target: number): Promise<void> {
+    this.aiming = true;
     const report = await this.#desk.try((api) => api.evidence.setTarget({ target }));
+    this.aiming = false;
     if (report !== undefined) this.report = report;
   }
 

@@ -1,6 +1,6 @@
 /**
  * Evidence at the keyboard, on a real project: notes of two complaints from two sites, one of
- * which writes so that nobody could tell them apart, and a later import of something else.
+ * which never says which complaint it is, and a later import of something else.
  * Every tab is walked, read as a table, measured by axe, and there again after a restart.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -33,15 +33,11 @@ function words(rng: Rng, count: number, from: () => readonly string[]): string {
   }).join(' ');
 }
 
-/** A note of a complaint; at the harbour both complaints read alike. */
+/** A note of a complaint; the harbour’s do not say which, so that no model can be sure of them. */
 function note(rng: Rng, id: string) {
   const label = CLASSES[rng.int(2)];
   const isHarbour = rng.next() < 0.16;
-  const other = CLASSES[1 - CLASSES.indexOf(label)];
-  const text = words(rng, 16, () => {
-    if (rng.next() < 0.4) return WORDS.anything;
-    return WORDS[rng.next() < (isHarbour ? 0.5 : 0.02) ? other : label];
-  });
+  const text = words(rng, 16, () => (isHarbour || rng.next() < 0.4 ? WORDS.anything : WORDS[label]));
   return { id, text, site: isHarbour ? 'Harbour' : 'North', age: 20 + rng.int(60), label };
 }
 
@@ -52,7 +48,7 @@ function write(name: string, rows: readonly object[]): string {
 }
 
 test.beforeAll(async () => {
-  const rng = createRng(11);
+  const rng = createRng(12);
   const notes = Array.from({ length: NOTES.labelled + NOTES.open }, (_, i) => note(rng, `note-${i}`));
   const labelled = write('labelled.jsonl', notes.slice(0, NOTES.labelled));
   const open = write('open.jsonl', notes.slice(NOTES.labelled));
@@ -60,21 +56,25 @@ test.beforeAll(async () => {
     'imaging.jsonl',
     Array.from({ length: NOTES.later }, (_, i) => ({ id: `later-${i}`, text: words(rng, 16, () => WORDS.imaging) })),
   );
-  const project = await Project.create(dir, { classes: [...CLASSES], seed: 1, auditShare: 0.3 });
-  const settledDown = async () => {
-    await expect
-      .poll(() => [project.status().modelVersion !== null, project.status().jobs.length], { timeout: 120_000 })
-      .toEqual([true, 0]);
-  };
   const columns = { text: 'text', id: 'id', attributes: ['site', 'age'] };
   const options = { labelsFromFolders: false, labels: 'none' } as const;
-  await project.startImport({
+  // Nothing is learned before all of it is there, so that the first look finds the same every time.
+  const made = await Project.create(dir, { classes: [...CLASSES], seed: 1, auditShare: 0.3 }, { resume: false });
+  await made.startImport({
     ...options,
     sources: [labelled],
     mapping: { ...columns, label: 'label' },
     labels: 'given',
   }).finished;
-  await project.startImport({ ...options, sources: [open], mapping: columns }).finished;
+  await made.startImport({ ...options, sources: [open], mapping: columns }).finished;
+  made.evidence.setLevels({ alpha: 0.2, delta: 0.1 });
+  await made.close();
+  const project = await Project.open(dir, { resume: true });
+  const settledDown = async () => {
+    await expect
+      .poll(() => [project.status().modelVersion !== null, project.status().jobs.length], { timeout: 120_000 })
+      .toEqual([true, 0]);
+  };
   await settledDown();
   await project.startImport({ ...options, sources: [later], mapping: { text: 'text', id: 'id' } }).finished;
   await settledDown();
