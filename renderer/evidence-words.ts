@@ -12,7 +12,7 @@ import type {
   StopAdviceData,
   SubgroupColumnData,
 } from '../main/api-evidence.ts';
-import { count, decimal, level, percent, percentRange, plain, roughly } from './format.ts';
+import { count, decimal, level, percent, percentRange, plain, probability, roughly } from './format.ts';
 import { m } from './paraglide/messages.js';
 import type { Measure } from './state/differences.svelte.ts';
 
@@ -33,7 +33,7 @@ export function labelsLeftSentence({ code, target, labelsLeft, ceiling, never }:
       ? m.forecast_beyond({ target: aim })
       : m.forecast_beyond_ceiling({
           target: aim,
-          never: percent(never),
+          never: probability(never),
           ceiling: percent(ceiling.value),
           range: percentRange(ceiling.low, ceiling.high ?? 1),
         });
