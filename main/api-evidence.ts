@@ -181,8 +181,8 @@ export const evidence = {
     .output(v.object({ ...GuaranteeShape.entries, perClass: v.array(ClassGuarantee) })),
   /** The same for many α at once, smallest first. */
   settledAt: oc.input(v.object({ delta: Level })).output(v.array(GuaranteeShape)),
-  /** The levels that claims are made at. */
-  levels: oc.output(v.object({ alpha: Level, delta: Level })),
+  /** The levels that claims are made at, and the audit labels at which the next is due. */
+  levels: oc.output(v.object({ alpha: Level, delta: Level, nextLookAt: Count })),
   setLevels: oc.input(v.object({ alpha: Level, delta: Level })).output(v.nullable(ClaimShape)),
   /** The claim in force; null before the first look. */
   claim: oc.output(v.nullable(ClaimShape)),

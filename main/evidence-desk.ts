@@ -114,8 +114,8 @@ export class EvidenceDesk {
     return this.reportNow();
   }
 
-  levels(): Level {
-    return this.claims.levels();
+  levels(): Level & { nextLookAt: number } {
+    return { ...this.claims.levels(), nextLookAt: this.claims.nextLook().at };
   }
 
   setLevels(levels: Level): ClaimData | null {

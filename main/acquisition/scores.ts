@@ -115,11 +115,12 @@ export function uncertainty(
 
 /** Logarithms of the mantissas 1 to 2 in this many straight pieces: off by at most 3·10⁻⁸. */
 const PIECES = 2048;
-const pieceLog = Float64Array.from({ length: PIECES }, (_, i) => Math.log1p(i / PIECES) - 127 * Math.LN2);
-const pieceSlope = Float64Array.from(
-  { length: PIECES },
-  (_, i) => (Math.log1p((i + 1) / PIECES) - Math.log1p(i / PIECES)) / 4096,
-);
+/** Where each piece begins, less the exponent's offset, and how it rises; side by side, so that one look finds both. */
+const pieces = new Float64Array(2 * PIECES);
+for (let i = 0; i < PIECES; i++) {
+  pieces[2 * i] = Math.log1p(i / PIECES) - 127 * Math.LN2;
+  pieces[2 * i + 1] = (Math.log1p((i + 1) / PIECES) - Math.log1p(i / PIECES)) / 4096;
+}
 
 /** `entropy` of many rows, with logarithms read from the float's bits: a quarter of the time, the same to 5·10⁻⁸. */
 function entropies({ data, columns }: Matrix, candidates: ArrayLike<number>): Float64Array {
@@ -132,8 +133,8 @@ function entropies({ data, columns }: Matrix, candidates: ArrayLike<number>): Fl
     let signs = 0;
     for (let j = from; j < from + columns; j++) {
       const own = bits[j];
-      const piece = (own >> 12) & (PIECES - 1);
-      total -= data[j] * ((own >> 23) * Math.LN2 + pieceLog[piece] + (own & 4095) * pieceSlope[piece]);
+      const piece = (own >> 11) & (2 * PIECES - 2);
+      total -= data[j] * ((own >> 23) * Math.LN2 + pieces[piece] + (own & 4095) * pieces[piece + 1]);
       signs |= own;
     }
     // The bits of a negative number say something else.

@@ -15,8 +15,8 @@ const SPOT_CHECKS = 20;
 export class Guarantees {
   /** By α, ascending; null until asked. */
   levels = $state.raw<GuaranteeData[] | null>(null);
-  /** At what claims are made. */
-  claimed = $state.raw<{ alpha: number; delta: number } | null>(null);
+  /** At what claims are made, and when. */
+  claimed = $state.raw<{ alpha: number; delta: number; nextLookAt: number } | null>(null);
   /** Undefined until asked; null before the first look. */
   claim = $state.raw<ClaimData | null | undefined>(undefined);
   spotChecks = $state.raw<SpotChecksData | null>(null);
@@ -74,11 +74,11 @@ export class Guarantees {
   /** From the next look on. */
   async adopt(): Promise<void> {
     if (this.level === null) return;
-    const levels = { alpha: this.level.alpha, delta: this.delta };
-    const claim = await this.#desk.try((api) => api.evidence.setLevels(levels));
-    if (claim === undefined) return;
-    this.claim = claim;
-    this.claimed = levels;
+    const chosen = { alpha: this.level.alpha, delta: this.delta };
+    const known = await this.#desk.try(
+      async (api) => [await api.evidence.setLevels(chosen), await api.evidence.levels()] as const,
+    );
+    if (known) [this.claim, this.claimed] = known;
   }
 
   /** Puts settled items at the head of the queue and goes there. */

@@ -90,15 +90,6 @@ const sample = (kind: 'cells' | 'notes') => async (dir: string) => {
 
 const SETS: DataSet[] = [
   {
-    name: 'medquad',
-    title: 'MedQuAD answers, ten classes',
-    budget: 290,
-    batch: 30,
-    start: 20,
-    seeds: 3,
-    make: medquad,
-  },
-  {
     name: 'chest-xray',
     title: 'chest X-rays, three classes',
     budget: 300,
@@ -125,6 +116,15 @@ const SETS: DataSet[] = [
     start: 10,
     seeds: 4,
     make: sample('notes'),
+  },
+  {
+    name: 'medquad',
+    title: 'MedQuAD answers, ten classes',
+    budget: 290,
+    batch: 30,
+    start: 20,
+    seeds: 3,
+    make: medquad,
   },
 ];
 
@@ -235,10 +235,10 @@ try {
     if (QUICK || ONLY) continue;
     mkdirSync(OUT, { recursive: true });
     writeFileSync(join(OUT, `acquisition-${set.name}.svg`), curvesPlot(set.title, rows));
+    // After each set: what was measured is kept if the next is stopped.
+    writeFileSync(join(OUT, 'acquisition.md'), `${parts.join('\n')}\n`);
   }
-  const page = `${parts.join('\n')}\n`;
-  if (QUICK || ONLY) console.log(page);
-  else writeFileSync(join(OUT, 'acquisition.md'), page);
+  if (QUICK || ONLY) console.log(parts.join('\n'));
 } finally {
   rmSync(WORK, { recursive: true, force: true });
 }

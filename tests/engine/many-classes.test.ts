@@ -49,7 +49,7 @@ test('Items with none, one or several classes are asked, learned and predicted, 
   expect(right.filter(Boolean).length / right.length).toBeGreaterThan(0.85);
 
   for (const { probabilities, suggestion, strategy } of project.next(20)) {
-    expect(['margin-diverse', 'typicality', 'audit']).toContain(strategy);
+    expect(['margin-diverse', 'typicality', 'random', 'audit']).toContain(strategy);
     expect(suggestion?.classes).toEqual(classes.filter((_, j) => probabilities![j] > 0.5));
     expect(suggestion?.probability).toBeCloseTo(Math.min(...probabilities!.map((p) => Math.max(p, 1 - p))), 6);
   }

@@ -36,7 +36,8 @@ test('Every strategy chooses on a project’s own numbers, and gives way to typi
   await labelNext(project, notes.truth, 25);
   done(await project.train().finished);
   await closed(project);
-  const { default: automatic, ...own } = await choosing();
+  const { default: automatic, albl: bandit, ...own } = await choosing();
   expect(['typicality', 'margin-diverse']).toContain(automatic);
+  expect(names).toContain(bandit);
   for (const [name, used] of Object.entries(own)) expect(used).toBe(name);
 });
