@@ -69,12 +69,10 @@ export const drift: Command = {
   run: (context) =>
     withProject(context.positionals[0], context, async (project) => {
       await project.tray.refresh();
-      const imports = project.evidence
-        .drift()
-        .map(({ examples, ...found }) => ({
-          ...found,
-          examples: examples.map(({ id, name }) => ({ item: id, name })),
-        }));
+      const imports = project.evidence.drift().map(({ examples, ...found }) => ({
+        ...found,
+        examples: examples.map(({ id, name }) => ({ item: id, name })),
+      }));
       const lines = imports.flatMap(
         ({ source, items, alert, pValue, distance, predictionShift, predictionPValue, examples }) => [
           `${alert ? 'Differs' : 'Like before'}: ${source} (${items} items)`,

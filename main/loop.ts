@@ -330,10 +330,7 @@ export class Loop {
     const seed = this.seed(`choose ${store.annotations.head().sequence}`);
     const { strategy } = choosingSettings(store.settings);
     const chosen = await this.#stream<Chosen>(control, 'chosen', (compute, call) =>
-      compute.choose(
-        { count, auditCount: count, strategy, seed, keep: head.map((entry) => entry.item) },
-        call,
-      ),
+      compute.choose({ count, auditCount: count, strategy, seed, keep: head.map((entry) => entry.item) }, call),
     );
     this.policy = chosen.policy;
     const mixed = queueDrafts(chosen, store.facts.auditShare);

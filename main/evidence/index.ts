@@ -29,7 +29,14 @@ export {
   type Level,
 } from './guarantee.ts';
 export { judgeLabels, type Answer } from './judging.ts';
-export { auditMetrics, meanOf, type AuditMetrics, type ClassMeasures, type Measured, type MetricsInput } from './metrics.ts';
+export {
+  auditMetrics,
+  meanOf,
+  type AuditMetrics,
+  type ClassMeasures,
+  type Measured,
+  type MetricsInput,
+} from './metrics.ts';
 export { paceAt, sessionsOf } from './pace.ts';
 export { measureSaving, type Saving, type SavingInput } from './saving.ts';
 export { adviseStopping } from './stopping.ts';
