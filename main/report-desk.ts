@@ -55,8 +55,11 @@ export class ReportDesk {
     const record = this.#parts.store.reports.newest('evidence');
     const trainedOn = (newest.metrics as { sequence: number }).sequence;
     if (record?.version === live.version && record.sequence >= trainedOn) return;
-    // Somebody who asks for the report is told what went wrong.
-    void this.upToDate().catch(() => undefined);
+    // Somebody who asks for the report is told what went wrong. Another version may have come meanwhile.
+    void this.upToDate().then(
+      () => this.catchUp(),
+      () => undefined,
+    );
   }
 
   /** The report as things stand, made anew where an act, a version or the target came after the last. Cancelling ends the waiting and the work. */
