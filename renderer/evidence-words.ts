@@ -24,8 +24,11 @@ function span({ low, high }: Bounded, say: (x: number) => string = roughly): str
   return high === null ? m.span_open({ low: say(low) }) : m.span({ low: say(low), high: say(high) });
 }
 
-/** How many labels to the target, in one sentence with its interval. */
-export function labelsLeftSentence({ code, target, labelsLeft, ceiling, never }: ForecastData): string {
+/** How many labels to the target, in one sentence with its interval; a number beyond the items that are left is not told. */
+export function labelsLeftSentence(
+  { code, target, labelsLeft, ceiling, never }: ForecastData,
+  open = Infinity,
+): string {
   const aim = level(target);
   if (code === 'reached') return m.forecast_reached({ target: aim });
   if (code === 'out-of-reach')
@@ -39,6 +42,8 @@ export function labelsLeftSentence({ code, target, labelsLeft, ceiling, never }:
         });
   if (code === 'too-few' || labelsLeft === null) return m.forecast_too_few();
   if (labelsLeft.value === null) return m.forecast_at_least({ low: roughly(labelsLeft.low), target: aim });
+  if (labelsLeft.value > open)
+    return m.forecast_more_than_left({ n: count(open), span: span(labelsLeft), target: aim });
   return m.forecast_left({
     count: Math.round(labelsLeft.value),
     n: roughly(labelsLeft.value),

@@ -36,6 +36,9 @@ beforeEach(() => overwriteGetLocale(() => 'en'));
 describe('Labels left', () => {
   test('are told with their interval, roughly', () => {
     expect(labelsLeftSentence(forecast({}))).toBe('About 180 more labels (95 %: 120–260) to reach 90%.');
+    expect(labelsLeftSentence(forecast({}), 170)).toBe(
+      'More than the 170 items left, probably, to reach 90% (95 %: 120–260).',
+    );
     expect(labelsLeftSentence(forecast({ labelsLeft: bounded(83, 21, null) }))).toContain(
       '83 more labels (95 %: 21 or more)',
     );
