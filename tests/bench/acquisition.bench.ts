@@ -3,7 +3,7 @@
  * program's own simulation: import, its own encoder, one curve per strategy and seed. Writes
  * docs/benchmarks/acquisition.md with one plot a data set. Handed data is left out where it
  * is absent. `--quick` takes few strategies, one seed and few labels, and writes nothing;
- * `--only=NAME` takes one data set, and writes nothing either.
+ * `--only=NAME,NAME` measures some data sets and leaves the page's other parts as they are.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,7 +20,10 @@ import type { Curve } from '../../main/training/index.ts';
 import { curvesPlot } from './curves-plot.ts';
 
 const QUICK = process.argv.includes('--quick');
-const ONLY = process.argv.find((word) => word.startsWith('--only='))?.slice('--only='.length);
+const ONLY = process.argv
+  .find((word) => word.startsWith('--only='))
+  ?.slice('--only='.length)
+  .split(',');
 const DATA = fileURLToPath(new URL('../../../shared/data/', import.meta.url));
 const OUT = fileURLToPath(new URL('../../docs/benchmarks/', import.meta.url));
 const DIGITS = fileURLToPath(new URL('digits/', import.meta.resolve('mnist')));
@@ -49,7 +52,7 @@ async function imported(dir: string, classes: string[], options: Omit<ImportOpti
   if (job.error) throw EngineError.from(job.error);
 }
 
-/** 400 of each digit that the package holds, as 28 × 28 PNG files in a folder per digit. */
+/** 200 of each digit that the package holds, as 28 × 28 PNG files in a folder per digit. */
 async function mnist(dir: string): Promise<void> {
   const names = Array.from({ length: 10 }, (_, digit) => String(digit));
   const rng = createRng(1);
@@ -57,7 +60,7 @@ async function mnist(dir: string): Promise<void> {
     const { data } = JSON.parse(readFileSync(join(DIGITS, `${name}.json`), 'utf8')) as { data: number[] };
     const folder = join(dir, 'digits', name);
     mkdirSync(folder, { recursive: true });
-    for (const i of rng.sample(data.length / 784, QUICK ? 60 : 400)) {
+    for (const i of rng.sample(data.length / 784, QUICK ? 60 : 200)) {
       const pixels = Uint8Array.from(data.slice(784 * i, 784 * (i + 1)), (ink) => Math.round(255 * ink));
       await sharp(pixels, { raw: { width: 28, height: 28, channels: 1 } })
         .png()
@@ -98,7 +101,7 @@ const SETS: DataSet[] = [
     seeds: 4,
     make: chestXray,
   },
-  { name: 'mnist', title: 'MNIST digits, 4,000 of them', budget: 300, batch: 20, start: 20, seeds: 3, make: mnist },
+  { name: 'mnist', title: 'MNIST digits, 2,000 of them', budget: 300, batch: 20, start: 20, seeds: 2, make: mnist },
   {
     name: 'cells',
     title: 'the sample of simulated cells',
@@ -123,7 +126,7 @@ const SETS: DataSet[] = [
     budget: 290,
     batch: 30,
     start: 20,
-    seeds: 3,
+    seeds: 2,
     make: medquad,
   },
 ];
@@ -210,13 +213,27 @@ function labelsSaid(values: readonly (number | null)[], budget: number): string 
   return reached.length === 0 ? `> ${budget}` : `> ${budget} in ${values.length - reached.length} of ${values.length}`;
 }
 
-const parts = [
+const HEADING = '\n## ';
+const INTRODUCTION = [
   '# Query strategies compared',
   '',
   'Written by `npm run bench -- acquisition`. Every strategy on every data set, by the program’s own simulation with its own encoder: a quarter of the items is held out by group, the oracle answers, the head is refitted after every round. “Area” is the mean accuracy on the way to the budget; labels to 90 % and 95 % are of the accuracy with the whole pool labelled. Means over seeds ± standard error; seconds for one curve. Differences within two standard errors are no differences.',
-];
+].join('\n');
+
+/** The page as it is, with one data set's part put in or replaced; parts stand in the order of `SETS`. */
+function withPart(title: string, part: string): string {
+  const page = join(OUT, 'acquisition.md');
+  const [, ...found] = existsSync(page) ? readFileSync(page, 'utf8').trimEnd().split(HEADING) : [''];
+  const before = new Map(found.map((text) => [text.split('\n', 1)[0], text.trimEnd()]));
+  before.set(title, part);
+  const sorted = SETS.map((set) => before.get(headingOf(set))).filter((text) => text !== undefined);
+  return `${[INTRODUCTION, ...sorted].join(`\n${HEADING}`)}\n`;
+}
+
+const headingOf = ({ title }: DataSet) => `${title[0].toUpperCase()}${title.slice(1)}`;
+
 try {
-  for (const set of SETS.filter(({ name }) => ONLY === undefined || name === ONLY)) {
+  for (const set of SETS.filter(({ name }) => ONLY?.includes(name) ?? true)) {
     const found = await measured(set);
     if (!found) {
       console.log(`${set.name}: not here, left out`);
@@ -225,20 +242,22 @@ try {
     const { full, items, rows } = found;
     const sorted = rows.toSorted((a, b) => meanOf(b.area) - meanOf(a.area));
     const caption = `${items} items, ${rows[0].area.length} seeds, ${set.start} labels to begin with, ${set.batch} a round, ${set.budget} in all; accuracy with every pool item labelled ${full.toFixed(3)}.`;
-    parts.push('', `## ${set.title[0].toUpperCase()}${set.title.slice(1)}`, '', caption, '');
-    parts.push(`![Accuracy by labels on ${set.title}](acquisition-${set.name}.svg)`, '');
-    parts.push('| strategy | area | labels to 90 % | labels to 95 % | seconds |', '| --- | --- | --- | --- | --- |');
+    const lines = [headingOf(set), '', caption, ''];
+    lines.push(`![Accuracy by labels on ${set.title}](acquisition-${set.name}.svg)`, '');
+    lines.push('| strategy | area | labels to 90 % | labels to 95 % | seconds |', '| --- | --- | --- | --- | --- |');
     for (const { strategy, area, to90, to95, seconds } of sorted) {
       const [ninety, more] = [labelsSaid(to90, set.budget), labelsSaid(to95, set.budget)];
-      parts.push(`| ${strategy} | ${said(area, 3)} | ${ninety} | ${more} | ${seconds.toFixed(1)} |`);
+      lines.push(`| ${strategy} | ${said(area, 3)} | ${ninety} | ${more} | ${seconds.toFixed(1)} |`);
     }
-    if (QUICK || ONLY) continue;
+    if (QUICK) {
+      console.log(lines.join('\n'));
+      continue;
+    }
     mkdirSync(OUT, { recursive: true });
     writeFileSync(join(OUT, `acquisition-${set.name}.svg`), curvesPlot(set.title, rows));
     // After each set: what was measured is kept if the next is stopped.
-    writeFileSync(join(OUT, 'acquisition.md'), `${parts.join('\n')}\n`);
+    writeFileSync(join(OUT, 'acquisition.md'), withPart(headingOf(set), lines.join('\n')));
   }
-  if (QUICK || ONLY) console.log(parts.join('\n'));
 } finally {
   rmSync(WORK, { recursive: true, force: true });
 }

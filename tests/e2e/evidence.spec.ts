@@ -175,7 +175,7 @@ test('Progress, guarantee, subgroups and drift are read and used with the keyboa
     await expect(page.getByTestId('class-guarantees')).toContainText('at 10% wrong');
     await expectSound(page, 'guarantee');
     await press(page, page.getByTestId('adopt'));
-    await expect.poll(() => client.evidence.levels()).toEqual({ alpha: 0.1, delta: 0.1 });
+    await expect.poll(() => client.evidence.levels()).toMatchObject({ alpha: 0.1, delta: 0.1 });
     await expect(page.getByTestId('adopt')).toBeDisabled();
     await page.keyboard.press('t');
     await expect(page.getByTestId('levels').getByRole('row')).toHaveCount(levels.length + 1);

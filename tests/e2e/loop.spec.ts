@@ -106,6 +106,12 @@ test('A folder becomes a model by keyboard alone', async ({ page, context }) => 
   await test.step('a version is rolled back', async () => {
     await go(page, 'v');
     await expect(page.getByTestId('version-row').first()).toBeVisible();
+    // A training that is due would put another version in its place meanwhile.
+    const isAtRest = async () => {
+      const { jobs, labelsSinceTraining, trainAfter } = await client.status();
+      return jobs.length === 0 && labelsSinceTraining < trainAfter;
+    };
+    await expect.poll(isAtRest, { timeout: 60_000 }).toBe(true);
     const live = (await client.status()).modelVersion;
     await page.screenshot({ path: 'test-results/versions.png' });
     await page.keyboard.press('Shift+B');
