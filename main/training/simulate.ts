@@ -182,6 +182,8 @@ async function replay(
     });
     if (probabilities) bandit.push(...whatWasAsked(world, picks, probabilities, task));
     const asked = new Set(picks.map(({ index }) => index));
+    // Fewer than wanted: what is left are near duplicates, which would come one by one, a round for each.
+    if (picks.length < wanted) for (const i of open) if (asked.size < wanted) asked.add(i);
     labelled.push(...asked);
     open = open.filter((i) => !asked.has(i));
     fit = await refit(world, input, labelled, seed);
