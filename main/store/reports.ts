@@ -48,7 +48,7 @@ export interface AuditDraw {
 }
 
 export interface ReportReader {
-  /** The newest of a kind, or null. */
+  /** The newest of a kind, or null; the same value as long as it is the newest. */
   newest(kind: string): ReportRecord | null;
   /** All of a kind, newest first. */
   all(kind: string): ReportRecord[];
@@ -79,10 +79,22 @@ export function createReportReader(db: Db): ReportReader {
   const draws = db.prepare<[], AuditDraw>(
     'SELECT i.id AS item, d.look, d.probability, d.seed, d.at FROM audit_draws d JOIN items i ON i.seq = d.item ORDER BY d.item',
   );
+  const newestOf = db.prepare<[string], number | null>('SELECT max(report) FROM reports WHERE kind = ?').pluck();
   const list = (kind: string, limit: number) =>
     all.all(kind, limit).map((row) => ({ ...row, body: fromJson<unknown>(row.body) }));
+  // Rows never change, and the newest are asked for with every status.
+  const known = new Map<string, ReportRecord>();
   return {
-    newest: (kind) => list(kind, 1)[0] ?? null,
+    newest(kind) {
+      const report = newestOf.get(kind) ?? null;
+      if (report === null) return null;
+      let record = known.get(kind);
+      if (record?.report !== report) {
+        [record] = list(kind, 1);
+        known.set(kind, record);
+      }
+      return record;
+    },
     all: (kind) => list(kind, -1),
     claims: () => claims.all().map((row) => ({ ...row, body: fromJson<unknown>(row.body) })),
     withdrawal(look) {
