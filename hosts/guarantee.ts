@@ -15,16 +15,16 @@ export const guarantee: Command = {
   run: (context) =>
     withProject(context.positionals[0], context, async (project) => {
       const { evidence } = project;
-      const levels = evidence.levels();
+      const levels = evidence.claims.levels();
       const alpha = number(context, 'alpha', levels.alpha, isShare);
       const delta = number(context, 'delta', levels.delta, isShare);
-      if (context.values.set === true) evidence.setLevels({ alpha, delta });
+      if (context.values.set === true) evidence.claims.setLevels({ alpha, delta });
       const found = await evidence.guarantee(alpha, delta);
       // A look that is due is made before the claim is told.
       await project.refreshEvidence();
       const checks = number(context, 'spot-check', 0, (n) => n >= 0 && n <= 200);
-      const drawn = checks > 0 ? evidence.spotCheck(checks).drawn : 0;
-      const claim = evidence.claim();
+      const drawn = checks > 0 ? evidence.claims.spotCheck(checks).drawn : 0;
+      const claim = evidence.claims.claim();
       const nextLookAt = evidence.claims.nextLook().at;
       return {
         json: {
@@ -33,7 +33,7 @@ export const guarantee: Command = {
           spent: claim?.spent ?? null,
           nextLookAt,
           claim,
-          spotChecks: { drawn, ...evidence.spotChecks() },
+          spotChecks: { drawn, ...evidence.claims.spotChecks() },
         },
         text: [
           previewLine(found),

@@ -30,7 +30,12 @@ export class ClaimsDesk {
     this.#parts = parts;
   }
 
-  levels(): Level {
+  /** The levels that claims are made at, and the audit items at which the next look is due. */
+  levels(): Level & { nextLookAt: number } {
+    return { ...this.#level(), nextLookAt: this.nextLook().at };
+  }
+
+  #level(): Level {
     return (this.#parts.store.settings.get('levels') ?? SETTLED) as Level;
   }
 
@@ -65,7 +70,7 @@ export class ClaimsDesk {
   nextLook(): { look: number; at: number } {
     const last = this.#parts.store.reports.claims().at(-1);
     const look = (last?.look ?? 0) + 1;
-    return { look, at: nextLookAt(look, last?.audit_size ?? 0, this.levels()) };
+    return { look, at: nextLookAt(look, last?.audit_size ?? 0, this.#level()) };
   }
 
   /** How many items are settled now. */
@@ -110,7 +115,7 @@ export class ClaimsDesk {
   async #look(): Promise<void> {
     const { store, compute, changed, seed } = this.#parts;
     const { look } = this.nextLook();
-    const { alpha, delta } = this.levels();
+    const { alpha, delta } = this.#level();
     const spent = spentAt(look, delta);
     const found = await compute.call((client, call) => client.look({ alpha, delta: spent }, call));
     if (!found) return;

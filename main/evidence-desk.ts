@@ -3,19 +3,11 @@
  * claim, previews of the guarantee, spot checks, subgroups and drift. What compute finds
  * out is put on record here, so that it is there at once after a restart.
  */
-import type {
-  ClaimData,
-  ClassGuaranteeData,
-  DriftData,
-  EvidenceReportData,
-  GuaranteeData,
-  SpotChecksData,
-} from './api-evidence.ts';
+import type { ClassGuaranteeData, DriftData, EvidenceReportData, GuaranteeData } from './api-evidence.ts';
 import type { IntervalData, VersionData } from './api.ts';
 import { ClaimsDesk } from './claims-desk.ts';
 import type { ComputeProcess } from './compute-process.ts';
 import { EngineError } from './domain/errors.ts';
-import type { Level } from './evidence/index.ts';
 import { compareImports, driftReports } from './drift-desk.ts';
 import type { JobControl } from './jobs.ts';
 import type { ChangeKind } from './loop.ts';
@@ -112,26 +104,6 @@ export class EvidenceDesk {
   async setTarget(target: number): Promise<EvidenceReportData | null> {
     this.#reports.aimAt(target);
     return this.reportNow();
-  }
-
-  levels(): Level & { nextLookAt: number } {
-    return { ...this.claims.levels(), nextLookAt: this.claims.nextLook().at };
-  }
-
-  setLevels(levels: Level): ClaimData | null {
-    return this.claims.setLevels(levels);
-  }
-
-  claim(): ClaimData | null {
-    return this.claims.claim();
-  }
-
-  spotCheck(count: number): { drawn: number } {
-    return this.claims.spotCheck(count);
-  }
-
-  spotChecks(): SpotChecksData {
-    return this.claims.spotChecks();
   }
 
   /** How the live version does in the groups of each attribute. */

@@ -67,7 +67,7 @@ test.beforeAll(async () => {
     labels: 'given',
   }).finished;
   await made.startImport({ ...options, sources: [open], mapping: columns }).finished;
-  made.evidence.setLevels({ alpha: 0.2, delta: 0.1 });
+  made.evidence.claims.setLevels({ alpha: 0.2, delta: 0.1 });
   await made.close();
   const project = await Project.open(dir, { resume: true });
   const settledDown = async () => {

@@ -28,7 +28,7 @@ describe('a claim', () => {
     notes = writeNotes(220);
     project = await newProject({ classes: COMPLAINTS, auditShare: 0.4 });
     await imported(project, { sources: [notes.file], mapping: { text: 'text', id: 'id', label: 'classes' } });
-    project.evidence.setLevels(LEVELS);
+    project.evidence.claims.setLevels(LEVELS);
   });
 
   const wrongOf = (name: string) => [COMPLAINTS.find((complaint) => complaint !== truthOf(notes.truth, name)[0])!];
@@ -36,7 +36,7 @@ describe('a claim', () => {
   it('is not made before its look is due, whatever a preview says', async () => {
     await labelNext(project, notes.truth, 30);
     done(await project.train().finished);
-    expect(project.evidence.claim()).toBeNull();
+    expect(project.evidence.claims.claim()).toBeNull();
     expect(project.status()).toMatchObject({ settled: 0, guarantee: null });
     const preview = await project.evidence.guarantee(LEVELS.alpha, LEVELS.delta);
     expect(preview.auditSize).toBeGreaterThan(5);
@@ -45,11 +45,11 @@ describe('a claim', () => {
 
   it('is made at its look, spends half of δ and names items by their suggestion', async () => {
     // Each note is a component of its own; 25 audit items are the first look at these levels.
-    while (project.evidence.claim() === null) {
+    while (project.evidence.claims.claim() === null) {
       await labelNext(project, notes.truth, 10);
       done(await project.train().finished);
     }
-    const claim = project.evidence.claim()!;
+    const claim = project.evidence.claims.claim()!;
     expect(claim).toMatchObject({ ...LEVELS, look: 1, spent: 0.1, withdrawn: false });
     expect(claim.auditSize).toBeGreaterThanOrEqual(25);
     expect(claim.nextLookAt).toBe(Math.ceil(1.5 * claim.auditSize));
@@ -103,24 +103,24 @@ describe('a claim', () => {
   });
 
   it('is there after a restart, with what is settled', async () => {
-    const before = { claim: project.evidence.claim(), settled: project.status().settled };
+    const before = { claim: project.evidence.claims.claim(), settled: project.status().settled };
     await closed(project);
     project = await reopened(project.dir, { resume: false });
-    expect({ claim: project.evidence.claim(), settled: project.status().settled }).toEqual(before);
+    expect({ claim: project.evidence.claims.claim(), settled: project.status().settled }).toEqual(before);
   });
 
   it('is checked by items drawn by chance, which are asked for first and blind', async () => {
     const settled = new Set(settledIds());
-    const { drawn } = project.evidence.spotCheck(8);
+    const { drawn } = project.evidence.claims.spotCheck(8);
     expect(drawn).toBe(8);
     const head = await project.queue(8);
     for (const entry of head) {
       expect(entry).toMatchObject({ strategy: 'spot-check', blind: true, probabilities: null, suggestion: null });
       expect(settled.has(entry.item)).toBe(true);
     }
-    expect(project.evidence.spotChecks()).toMatchObject({ n: 0, waiting: 8, wrong: 0, errors: { value: null } });
+    expect(project.evidence.claims.spotChecks()).toMatchObject({ n: 0, waiting: 8, wrong: 0, errors: { value: null } });
     label(project, head[0].item, truthOf(notes.truth, head[0].view.name));
-    expect(project.evidence.spotChecks()).toMatchObject({ n: 1, waiting: 7 });
+    expect(project.evidence.claims.spotChecks()).toMatchObject({ n: 1, waiting: 7 });
     // They keep the head of the queue when it is chosen anew, and after a restart.
     done(await project.train().finished);
     expect((await project.queue(7)).map(({ strategy }) => strategy)).toEqual(new Array(7).fill('spot-check'));
@@ -151,21 +151,21 @@ describe('a claim', () => {
   it('does not count spot checks among the audit items of the next look', async () => {
     const { auditSize } = await project.evidence.guarantee(0.3, 0.2);
     const audited = reading(project, (reader) => reader.counts().audit.labelled);
-    expect(auditSize).toBe(audited - project.evidence.spotChecks().n);
+    expect(auditSize).toBe(audited - project.evidence.claims.spotChecks().n);
   });
 
   it('is withdrawn, with the reason on record, when too many of them were wrong', async () => {
     for (const { item, view } of await project.queue(7)) label(project, item, wrongOf(view.name));
-    const checks = project.evidence.spotChecks();
+    const checks = project.evidence.claims.spotChecks();
     expect(checks).toMatchObject({ n: 8, waiting: 0 });
     expect(checks.errors.low).toBeGreaterThan(LEVELS.alpha);
-    expect(project.evidence.claim()).toMatchObject({ look: 1, withdrawn: true, open: 0 });
+    expect(project.evidence.claims.claim()).toMatchObject({ look: 1, withdrawn: true, open: 0 });
     expect(project.status()).toMatchObject({ settled: 0 });
     expect(reading(project, (reader) => reader.reports.withdrawal(1))).toMatchObject({
       code: 'spot-checks',
       alpha: LEVELS.alpha,
     });
-    expect(project.evidence.spotCheck(3)).toEqual({ drawn: 0 });
+    expect(project.evidence.claims.spotCheck(3)).toEqual({ drawn: 0 });
     expect(project.verify().ok).toBe(true);
   });
 });
