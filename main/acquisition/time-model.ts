@@ -5,6 +5,7 @@
  * not count like fifty items; what lies far out is pulled in besides. Pure.
  */
 import { assert } from '../domain/errors.ts';
+import { median } from '../evidence/index.ts';
 
 /** What is known of an item before it is shown, and of the moment. */
 export interface TimeFeatures {
@@ -86,12 +87,6 @@ function pulledIn(values: readonly number[]): number[] {
   const far = FAR * 1.4826 * median(values.map((value) => Math.abs(value - middle)));
   // Where half of all are alike there is no telling what is far.
   return far === 0 ? [...values] : values.map((value) => Math.min(Math.max(value, middle - far), middle + far));
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const half = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 }
 
 /** The solution of a x = b for a positive definite matrix, by elimination. */

@@ -37,7 +37,7 @@ export {
   type Measured,
   type MetricsInput,
 } from './metrics.ts';
-export { paceAt, sessionsOf } from './pace.ts';
+export { median, paceAt, sessionsOf } from './pace.ts';
 export { measureSaving, type Saving, type SavingInput } from './saving.ts';
 export { adviseStopping } from './stopping.ts';
 export { groupColumn, supportedGaps, type Gap, type GroupedColumn } from './subgroups.ts';
