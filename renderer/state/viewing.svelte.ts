@@ -37,6 +37,13 @@ export class Viewing {
     this.side = Math.min(4096, Math.max(512, Math.ceil(wanted / 512) * 512));
   }
 
+  /** For the stage's element: it tells its size as long as it is there. */
+  readonly measured = (stage: HTMLElement) => {
+    const observer = new ResizeObserver(() => this.sized(stage.clientWidth, stage.clientHeight, devicePixelRatio));
+    observer.observe(stage);
+    return () => observer.disconnect();
+  };
+
   /** The element that scrolls by keys; null when there is none. */
   scrolls(element: HTMLElement | null): void {
     this.#scroller = element;
