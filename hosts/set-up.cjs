@@ -32,6 +32,7 @@ const TARGETS = {
   test: ['tests/run.ts'],
   check: ['tests/run.ts', '--only', 'types,lint'],
   bench: ['tests/bench.ts'],
+  soak: ['tests/soak.ts'],
   'check-gradients': ['hosts/check-gradients.ts'],
 };
 
