@@ -1,46 +1,47 @@
 /**
- * The three bundles of the desktop app: what runs in Node (`out/main`), the preload script
+ * What Electron itself loads, and nothing else: the shell (`out/shell`), the preload script
  * (`out/preload`, CommonJS because a sandboxed window accepts nothing else) and the desk
- * (`out/renderer`, from the same configuration that the web host's build uses). Packages
- * stay in node_modules; only our own sources are bundled.
+ * (`out/renderer`, from the same configuration that the web host's build uses). They are
+ * packed into the archive whose integrity Electron checks; the engine is a bundle of its own
+ * (`engine.vite.config.ts`), because stock Node cannot read that archive.
  */
 import { defineConfig } from 'electron-vite';
 import { existsSync } from 'node:fs';
+import { recordPackages } from './packaging/bundled.ts';
 import { rendererConfig } from './renderer/vite.config.ts';
 
-/** The entries that exist: the shell comes with the desktop window. */
-function entries(candidates: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(Object.entries(candidates).filter(([, file]) => existsSync(file)));
-}
-
-const preload = entries({ preload: 'electron/preload.ts' });
+const hasShell = existsSync('electron/shell.ts');
+const hasPreload = existsSync('electron/preload.ts');
 
 export default defineConfig({
-  main: {
-    build: {
-      outDir: 'out/main',
-      target: 'node24',
-      rolldownOptions: {
-        input: entries({
-          index: 'electron/shell.ts',
-          engine: 'main/engine.ts',
-          compute: 'main/compute.ts',
-          'device-probe': 'main/device-probe.ts',
-          cli: 'hosts/cli.ts',
-          web: 'hosts/web.ts',
-        }),
-        output: { format: 'es' },
-      },
-    },
-  },
-  ...(Object.keys(preload).length > 0 && {
-    preload: {
+  ...(hasShell && {
+    main: {
+      plugins: [recordPackages('shell')],
       build: {
-        outDir: 'out/preload',
+        outDir: 'out/shell',
+        emptyOutDir: true,
         target: 'node24',
-        rolldownOptions: { input: preload, output: { format: 'cjs', entryFileNames: '[name].cjs' } },
+        externalizeDeps: false,
+        rolldownOptions: {
+          input: { index: 'electron/shell.ts' },
+          output: { format: 'es', chunkFileNames: 'shared-[hash].js' },
+        },
       },
     },
   }),
-  renderer: rendererConfig,
+  ...(hasPreload && {
+    preload: {
+      build: {
+        outDir: 'out/preload',
+        emptyOutDir: true,
+        target: 'node24',
+        externalizeDeps: false,
+        rolldownOptions: {
+          input: { preload: 'electron/preload.ts' },
+          output: { format: 'cjs', entryFileNames: '[name].cjs' },
+        },
+      },
+    },
+  }),
+  renderer: { ...rendererConfig, plugins: [...rendererConfig.plugins, recordPackages('desk')] },
 });

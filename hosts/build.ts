@@ -14,14 +14,24 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** `desk`: the page alone, as the web host serves it. `desktop`: all three bundles. */
 export type Bundle = 'desk' | 'desktop';
 
+const DESK_SOURCES = ['renderer', 'main/api.ts', 'main/domain', 'package-lock.json', 'tsconfig.json'];
+
 const SOURCES: Record<Bundle, string[]> = {
-  desk: ['renderer', 'main/api.ts', 'main/domain', 'package-lock.json', 'tsconfig.json'],
-  desktop: ['renderer', 'main', 'hosts', 'electron', 'electron.vite.config.ts', 'package-lock.json', 'tsconfig.json'],
+  desk: DESK_SOURCES,
+  desktop: [
+    ...['main', 'hosts', 'electron', 'resources', 'packaging/bundled.ts', 'package.json'],
+    ...['electron.vite.config.ts', 'engine.vite.config.ts', ...DESK_SOURCES],
+  ],
 };
 
-const COMMANDS: Record<Bundle, string[]> = {
-  desk: ['node_modules/vite/bin/vite.js', 'build', '--config', 'renderer/vite.config.ts', '--logLevel', 'warn'],
-  desktop: ['node_modules/electron-vite/bin/electron-vite.js', 'build', '--logLevel', 'warn'],
+const VITE = ['node_modules/vite/bin/vite.js', 'build', '--logLevel', 'warn', '--config'];
+
+const COMMANDS: Record<Bundle, string[][]> = {
+  desk: [[...VITE, 'renderer/vite.config.ts']],
+  desktop: [
+    [...VITE, 'engine.vite.config.ts'],
+    ['node_modules/electron-vite/bin/electron-vite.js', 'build', '--logLevel', 'warn'],
+  ],
 };
 
 /** What the message compiler and the system write beside the sources. */
@@ -67,16 +77,17 @@ export async function build(bundle: Bundle, force = false): Promise<number> {
   // both, because both bundles write the page
   for (const old of ['desk', 'desktop'] as const) rmSync(stampOf(old), { force: true });
   const before = made.map((one) => [one, sourcesHash(one)] as const);
-  const [script, ...args] = COMMANDS[bundle];
-  const child = spawn(process.execPath, [join(ROOT, script), ...args], {
-    cwd: ROOT,
-    // stdout belongs to whoever called: a builder's chatter goes to stderr
-    stdio: ['ignore', process.stderr, process.stderr],
-  });
-  const code = await new Promise<number>((resolve) => {
-    child.on('exit', (status) => resolve(status ?? 1));
-  });
-  if (code !== 0) return code;
+  for (const [script, ...args] of COMMANDS[bundle]) {
+    const child = spawn(process.execPath, [join(ROOT, script), ...args], {
+      cwd: ROOT,
+      // stdout belongs to whoever called: a builder's chatter goes to stderr
+      stdio: ['ignore', process.stderr, process.stderr],
+    });
+    const code = await new Promise<number>((resolve) => {
+      child.on('exit', (status) => resolve(status ?? 1));
+    });
+    if (code !== 0) return code;
+  }
   mkdirSync(join(ROOT, 'out'), { recursive: true });
   for (const [one, content] of before) writeFileSync(stampOf(one), content);
   return 0;

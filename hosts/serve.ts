@@ -4,11 +4,9 @@
  * loses nothing that was shown as saved.
  */
 import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { Engine } from '../main/engine.ts';
+import { DESK } from '../main/places.ts';
 import { startWebHost } from './web.ts';
-
-const DESK = fileURLToPath(new URL('../out/renderer', import.meta.url));
 
 export async function serve(
   dir: string | null,

@@ -33,6 +33,8 @@ const TARGETS = {
   check: ['tests/run.ts', '--only', 'types,lint'],
   bench: ['tests/bench.ts'],
   soak: ['tests/soak.ts'],
+  package: ['packaging/desktop.ts'],
+  'package:web': ['packaging/web.ts'],
   'check-gradients': ['hosts/check-gradients.ts'],
 };
 

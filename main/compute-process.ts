@@ -5,13 +5,12 @@
  */
 import { fork, type ChildProcess } from 'node:child_process';
 import { setPriority } from 'node:os';
-import { extname } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { createORPCClient } from '@orpc/client';
 import { RPCLink } from '@orpc/client/message-port';
 import type { ContractRouterClient } from '@orpc/contract';
 import type { computeContract } from './compute-api.ts';
 import { EngineError } from './domain/errors.ts';
+import { entryOf } from './places.ts';
 import { childPort, fromWire, receiveStream } from './rpc.ts';
 
 export type ComputeClient = ContractRouterClient<typeof computeContract>;
@@ -25,8 +24,6 @@ const BACKGROUND_PRIORITY = 10;
 
 /** Below the window and the engine: where cores are few, the next item is painted before the queue behind it is ranked. */
 const INTERACTIVE_PRIORITY = 4;
-
-const ENTRY = fileURLToPath(new URL(`./compute${extname(import.meta.url)}`, import.meta.url));
 
 export class ComputeProcess {
   readonly #dir: string;
@@ -80,7 +77,7 @@ export class ComputeProcess {
   #start(): ComputeClient {
     if (this.#client) return this.#client;
     if (this.#closed) throw cancelled();
-    const child = fork(ENTRY, [this.#dir], {
+    const child = fork(entryOf('compute'), [this.#dir], {
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       execArgv: process.execArgv.filter((arg) => !arg.startsWith('--inspect')),

@@ -8,13 +8,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
-import { dirname, extname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { dirname, join } from 'node:path';
 import envPaths from 'env-paths';
 import packageJson from '../package.json' with { type: 'json' };
 import { lowerPriority } from './compute-process.ts';
 import type { Device, RealDevice, Trial } from './domain/device.ts';
 import { EngineError } from './domain/errors.ts';
+import { entryOf } from './places.ts';
 
 export interface DeviceEntry {
   device: RealDevice;
@@ -49,7 +49,6 @@ const SYSTEMS: Record<Tried, readonly NodeJS.Platform[]> = {
 };
 const TRIED = Object.keys(SYSTEMS) as Tried[];
 
-const ENTRY = fileURLToPath(new URL(`./device-probe${extname(import.meta.url)}`, import.meta.url));
 /** Counted from the start of the process; graphics drivers may take seconds to compile. */
 const TIMEOUT_MS = 60_000;
 /** These say which driver answers. */
@@ -203,7 +202,7 @@ export class Devices {
   }
 
   #probe(device: Tried): Promise<Trial> {
-    const { entry = ENTRY, timeoutMs = TIMEOUT_MS } = this.#options;
+    const { entry = entryOf('device-probe'), timeoutMs = TIMEOUT_MS } = this.#options;
     if (this.#closed) return Promise.resolve({ state: 'failed', reason: 'The project was closed.' });
     return new Promise((resolve) => {
       const failed = (reason: string) => resolve({ state: 'failed', reason });

@@ -1,0 +1,19 @@
+/**
+ * Where the program's own files lie, asked by everything that starts a process or serves
+ * the desk: beside the sources while they run as they are, beside the bundles when built.
+ * It promises the right answer in both, because the engine's bundle keeps all its files,
+ * shared ones too, in one folder (`engine.vite.config.ts`).
+ */
+import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ending = extname(import.meta.url);
+const isBundled = ending === '.js';
+
+/** The entry of a process of its own, to be started with Node. */
+export function entryOf(process: 'compute' | 'device-probe' | 'engine-process'): string {
+  return fileURLToPath(new URL(`./${process}${ending}`, import.meta.url));
+}
+
+/** The folder of the built desk. */
+export const DESK = fileURLToPath(new URL(isBundled ? '../renderer' : '../out/renderer', import.meta.url));
