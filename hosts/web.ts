@@ -7,36 +7,14 @@
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { extname, join, normalize, sep } from 'node:path';
+import { join } from 'node:path';
 import { RPCHandler } from '@orpc/server/ws';
 import { WebSocketServer } from 'ws';
 import { EngineError } from '../main/domain/errors.ts';
 import type { Engine } from '../main/engine.ts';
-
-const CONTENT_TYPES: Record<string, string> = {
-  '.html': 'text/html; charset=utf-8',
-  '.js': 'text/javascript; charset=utf-8',
-  '.css': 'text/css; charset=utf-8',
-  '.svg': 'image/svg+xml',
-  '.png': 'image/png',
-  '.ico': 'image/x-icon',
-  '.woff2': 'font/woff2',
-  '.wasm': 'application/wasm',
-};
-
-const SECURITY_HEADERS = {
-  'Content-Security-Policy':
-    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; " +
-    "connect-src 'self'; font-src 'self'; worker-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  'X-Content-Type-Options': 'nosniff',
-  'Referrer-Policy': 'no-referrer',
-  'Cross-Origin-Opener-Policy': 'same-origin',
-  'Cross-Origin-Resource-Policy': 'same-origin',
-  'Permissions-Policy': 'camera=(), microphone=(), geolocation=(), display-capture=()',
-};
+import { deskFile, SECURITY_HEADERS } from './desk-files.ts';
 
 /** The largest message a window may send: a comment is the longest thing anyone types. */
 const MAX_MESSAGE_BYTES = 1 << 20;
@@ -145,19 +123,13 @@ export async function startWebHost(
   }
 
   async function sendFile(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const inside = normalize(decodeURIComponentSafely(path)).replace(/^([/\\])+/, '');
-    const file = join(options.desk, inside === '' || inside === '.' ? 'index.html' : inside);
-    const type = CONTENT_TYPES[extname(file)];
-    const found = file.startsWith(options.desk + sep) && type !== undefined ? await stat(file).catch(() => null) : null;
-    if (!found?.isFile()) return reply(response, 404, 'There is nothing at this address.');
-    response.setHeader('Content-Type', type);
-    response.setHeader(
-      'Cache-Control',
-      file.includes(`${sep}assets${sep}`) ? 'private, max-age=31536000, immutable' : 'no-store',
-    );
+    const file = await deskFile(options.desk, path);
+    if (file === null) return reply(response, 404, 'There is nothing at this address.');
+    response.setHeader('Content-Type', file.type);
+    response.setHeader('Cache-Control', file.cacheControl);
     if (request.method === 'HEAD') response.end();
     else
-      createReadStream(file)
+      createReadStream(file.path)
         .on('error', () => response.destroy())
         .pipe(response);
   }
@@ -213,14 +185,6 @@ function isSame(a: string, b: string): boolean {
   const left = Buffer.from(a);
   const right = Buffer.from(b);
   return left.length === right.length && timingSafeEqual(left, right);
-}
-
-function decodeURIComponentSafely(path: string): string {
-  try {
-    return decodeURIComponent(path);
-  } catch {
-    return '/not-found';
-  }
 }
 
 function reply(response: ServerResponse, status: number, sentence: string): void {
