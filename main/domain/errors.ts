@@ -11,6 +11,7 @@ export const ERROR_CODES = [
   'project-exists',
   'project-locked',
   'project-newer',
+  'place-unsafe',
   'project-damaged',
   'disk-full',
   'io-failed',

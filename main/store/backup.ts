@@ -12,6 +12,7 @@ import { EngineError } from '../domain/errors.ts';
 import { openBlobs, syncFolder } from './blobs.ts';
 import { APPLICATION_ID, translated, type Db } from './connection.ts';
 import { takeLock } from './lock.ts';
+import { refuseToMakeIn } from './whereabouts.ts';
 import { fileKind, refuseNewer } from './migrations.ts';
 
 /** 'MRGB'. */
@@ -79,6 +80,7 @@ export function restoreBackup(file: string, dir: string): void {
   const target = path.join(dir, 'project.sqlite');
   const temporary = path.join(dir, `project.restoring-${process.pid}`);
   if (!fs.existsSync(file)) throw notBackup(file);
+  refuseToMakeIn(dir);
   translated({ file }, () => {
     fs.mkdirSync(path.join(dir, 'blobs'), { recursive: true });
     const lock = takeLock(dir, null);

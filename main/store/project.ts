@@ -43,6 +43,7 @@ import {
 import { createTrayReader, createTrayWriter, type TrayReader, type TrayWriter } from './tray.ts';
 import { verifyProject, type Verification } from './verify.ts';
 import { createVersionReader, createVersionWriter, type VersionReader, type VersionWriter } from './versions.ts';
+import { refuseLinked, refuseNetwork, refuseToMakeIn } from './whereabouts.ts';
 
 export interface NewProject {
   name: string;
@@ -96,7 +97,7 @@ export interface ProjectStore extends Omit<ProjectReader, 'items'> {
 
 const databaseOf = (dir: string) => path.join(dir, 'project.sqlite');
 
-/** Makes a project in `dir` (made where it is missing) and opens it. Errors: `project-exists`, `schema-invalid`, `input-invalid`, `project-locked`, `disk-full`, `io-failed`. */
+/** Makes a project in `dir` (made where it is missing) and opens it. Errors: `project-exists`, `schema-invalid`, `input-invalid`, `project-locked`, `place-unsafe`, `disk-full`, `io-failed`. */
 export function createProject(dir: string, project: NewProject): ProjectStore {
   const schema = checkSchema(
     project.task,
@@ -111,6 +112,7 @@ export function createProject(dir: string, project: NewProject): ProjectStore {
       { auditShare },
     );
   }
+  refuseToMakeIn(dir);
   translated({ file: dir }, () => fs.mkdirSync(path.join(dir, 'blobs'), { recursive: true }));
   const createdAt = Math.floor(project.clock());
   const id = createHash('sha256')
@@ -131,9 +133,11 @@ export function createProject(dir: string, project: NewProject): ProjectStore {
   });
 }
 
-/** Opens a project for writing. Errors: `project-not-found`, `project-locked`, `project-newer`, `project-damaged`, `io-failed`. */
+/** Opens a project for writing. Errors: `project-not-found`, `project-locked`, `place-unsafe`, `project-newer`, `project-damaged`, `io-failed`. */
 export function openProject(dir: string, options: { clock: () => number }): ProjectStore {
   requireFile(dir);
+  refuseNetwork(dir);
+  refuseLinked(databaseOf(dir));
   return openLocked(dir, options.clock, (db) => {
     if (fileKind(db) !== 'project') throw notFound(dir);
     return undefined;
