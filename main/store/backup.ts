@@ -9,7 +9,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { EngineError } from '../domain/errors.ts';
-import { openBlobs, syncFolder } from './blobs.ts';
+import { openBlobs, syncFile, syncFolder } from './blobs.ts';
 import { APPLICATION_ID, translated, type Db } from './connection.ts';
 import { takeLock } from './lock.ts';
 import { refuseToMakeIn } from './whereabouts.ts';
@@ -134,15 +134,6 @@ function unpack(db: Db, file: string, dir: string): void {
   db.exec('DROP TABLE backup_blobs');
   db.pragma(`application_id = ${APPLICATION_ID}`);
   db.exec('VACUUM');
-}
-
-function syncFile(file: string): void {
-  const fd = fs.openSync(file, 'r+');
-  try {
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
-  }
 }
 
 const notBackup = (file: string, isProject = false) =>

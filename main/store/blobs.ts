@@ -105,6 +105,16 @@ export function syncFolder(dir: string): void {
   }
 }
 
+/** Makes a file's bytes last. */
+export function syncFile(file: string): void {
+  const fd = fs.openSync(file, 'r+');
+  try {
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
 function hashFile(file: string): string {
   const digest = createHash('sha256');
   const piece = Buffer.allocUnsafe(1 << 20);

@@ -4,7 +4,9 @@
  * before an older project is changed. Files from a newer version are refused unread.
  */
 import fs from 'node:fs';
+import path from 'node:path';
 import { EngineError } from '../domain/errors.ts';
+import { syncFile, syncFolder } from './blobs.ts';
 import { APPLICATION_ID, type Db } from './connection.ts';
 
 /** One step: the statements that lead from the version before to this one. */
@@ -217,14 +219,28 @@ export function refuseNewer(db: Db, file: string, migrations = MIGRATIONS): void
   );
 }
 
+/** Copies the file as it is: the copy is whole and on the disk, or not there; an earlier one stays until then. */
+function copyWhole(db: Db, to: string): void {
+  const partial = `${to}.partial`;
+  fs.rmSync(partial, { force: true });
+  try {
+    db.prepare('VACUUM INTO ?').run(partial);
+    syncFile(partial);
+    fs.renameSync(partial, to);
+    syncFolder(path.dirname(to));
+  } catch (error) {
+    fs.rmSync(partial, { force: true });
+    throw error;
+  }
+}
+
 /** Brings the file to the newest format; `fill` runs in the first step's transaction, so that a project is there whole or not at all. Returns the backup made before changing an older file, or null. */
 export function migrate(db: Db, file: string, fill?: (db: Db) => void, migrations = MIGRATIONS): string | null {
   const from = versionOf(db);
   let backup: string | null = null;
   if (from > 0 && from < migrations.length) {
     backup = `${file}.format-${from}.backup`;
-    fs.rmSync(backup, { force: true });
-    db.prepare('VACUUM INTO ?').run(backup);
+    copyWhole(db, backup);
   }
   for (let version = from; version < migrations.length; version++) {
     db.transaction(() => {
