@@ -19,6 +19,7 @@ import type { ItemId, Role } from '../domain/item.ts';
 import type { LabelSchema } from '../domain/schema.ts';
 import type { Db } from './connection.ts';
 import { assertFull, fromJson } from './connection.ts';
+import type { AuditLog } from './audit.ts';
 import type { StateKeeper, Tally } from './counters.ts';
 import { checkDraft, invalid } from './drafts.ts';
 
@@ -172,9 +173,9 @@ export interface Appending {
 /** Writes acts; `schema` gives the version in force. */
 export function createAnnotationWriter(
   db: Db,
-  parts: { clock: () => number; schema: () => LabelSchema; tally: Tally; states: StateKeeper },
+  parts: { clock: () => number; schema: () => LabelSchema; tally: Tally; states: StateKeeper; audit: AuditLog },
 ): Appending {
-  const { clock, schema, tally, states } = parts;
+  const { clock, schema, tally, states, audit } = parts;
   const reader = createAnnotationReader(db);
   const last = db.prepare<[], { sequence: number; at: number; hash: string }>(
     'SELECT sequence, at, hash FROM annotations ORDER BY sequence DESC LIMIT 1',
@@ -260,7 +261,7 @@ export function createAnnotationWriter(
     return a;
   }
 
-  const transaction = db.transaction((draft: AnnotationDraft) => {
+  const transaction = db.transaction((draft: AnnotationDraft, call: string) => {
     tally.reset();
     const item = itemOf.get(draft.item);
     if (!item) {
@@ -273,22 +274,24 @@ export function createAnnotationWriter(
     }
     const annotation = appendWithin(draft, item);
     tally.flush();
+    const { annotator: who, sequence, hash } = annotation;
+    audit.append({ who, call, subject: { annotation: sequence, hash } });
     return annotation;
   });
 
-  function append(draft: AnnotationDraft): Annotation {
-    const annotation = transaction.immediate(draft);
+  function append(draft: AnnotationDraft, call = 'annotations.add'): Annotation {
+    const annotation = transaction.immediate(draft, call);
     if (!checked) assertFull(db);
     checked = true;
     return annotation;
   }
 
-  const takeBack = (target: { item: ItemId; sequence: number }, annotator: string) =>
-    append({ item: target.item, act: 'retract', retracts: target.sequence, annotator, durationMs: 0 });
+  const takeBack = (call: string, target: { item: ItemId; sequence: number }, annotator: string) =>
+    append({ item: target.item, act: 'retract', retracts: target.sequence, annotator, durationMs: 0 }, call);
 
   const writer: AnnotationWriter = {
     ...reader,
-    append,
+    append: (draft) => append(draft),
     undo({ annotator }) {
       const target = reader.undoable(annotator);
       if (!target)
@@ -298,7 +301,7 @@ export function createAnnotationWriter(
           'Choose an item in the history to change its label.',
           { annotator },
         );
-      return takeBack(target, annotator);
+      return takeBack('annotations.undo', target, annotator);
     },
     redo({ annotator }) {
       const target = reader.redoable(annotator);
@@ -310,7 +313,7 @@ export function createAnnotationWriter(
           'Label the item again.',
           { annotator },
         );
-      return takeBack({ item: target.item, sequence: undone.sequence }, annotator);
+      return takeBack('annotations.redo', { item: target.item, sequence: undone.sequence }, annotator);
     },
   };
   return { writer, appendWithin };

@@ -9,11 +9,13 @@ import fs from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { EngineError } from '../domain/errors.ts';
-import { openBlobs, syncFile, syncFolder } from './blobs.ts';
+import { makeFolder, openBlobs, syncFile, syncFolder } from './blobs.ts';
 import { APPLICATION_ID, translated, type Db } from './connection.ts';
 import { takeLock } from './lock.ts';
 import { refuseToMakeIn } from './whereabouts.ts';
-import { fileKind, refuseNewer } from './migrations.ts';
+import { createAuditLog, createAuditReader } from './audit.ts';
+import { openHead } from './head.ts';
+import { fileKind, refuseNewer, versionOf } from './migrations.ts';
 
 /** 'MRGB'. */
 const BACKUP_ID = 0x4d524742;
@@ -75,14 +77,14 @@ export function backupProject(dir: string, file: string): BackupResult {
   });
 }
 
-/** Makes a project in `dir` from a backup; nothing is there before all of it is. Errors: `project-exists`, `project-not-found` (not a backup), `project-newer`, `project-damaged`, `disk-full`, `io-failed`. */
-export function restoreBackup(file: string, dir: string): void {
+/** Makes a project in `dir` from a backup; nothing is there before all of it is. `by` leaves an entry in the audit trail. Errors: `project-exists`, `project-not-found` (not a backup), `project-newer`, `project-damaged`, `disk-full`, `io-failed`. */
+export function restoreBackup(file: string, dir: string, by?: { who: string; clock: () => number }): void {
   const target = path.join(dir, 'project.sqlite');
   const temporary = path.join(dir, `project.restoring-${process.pid}`);
   if (!fs.existsSync(file)) throw notBackup(file);
   refuseToMakeIn(dir);
   translated({ file }, () => {
-    fs.mkdirSync(path.join(dir, 'blobs'), { recursive: true });
+    for (const folder of [dir, path.join(dir, 'blobs')]) makeFolder(folder);
     const lock = takeLock(dir, null);
     try {
       if (fs.existsSync(target))
@@ -98,6 +100,7 @@ export function restoreBackup(file: string, dir: string): void {
       const db = new Database(temporary);
       try {
         unpack(db, file, dir);
+        settle(db, dir, by);
       } finally {
         db.close();
       }
@@ -109,6 +112,16 @@ export function restoreBackup(file: string, dir: string): void {
       lock.release();
     }
   });
+}
+
+/** Notes in the trail who restored it, and writes the line beside it anew: what was cut off since is not missing here. A backup of an older format has no trail yet. */
+function settle(db: Db, dir: string, by?: { who: string; clock: () => number }): void {
+  if (versionOf(db) < 3) return fs.rmSync(path.join(dir, 'project.head'), { force: true });
+  if (by) {
+    const log = createAuditLog(db, by.clock);
+    db.transaction(() => log.append({ who: by.who, call: 'project.restore' })).immediate();
+  }
+  openHead(dir, createAuditReader(db).head()).close();
 }
 
 function unpack(db: Db, file: string, dir: string): void {

@@ -120,13 +120,15 @@ export interface Guard {
   readonly distrust: EngineError | null;
 }
 
-/** Translates errors at the door, and refuses to go on after a failed read or write of the disk: what SQLite then holds in memory may differ from what is on disk. */
-export function createGuard(file: string): Guard {
+/** Translates errors at the door, and refuses to go on after a failed read or write of the disk: what SQLite then holds in memory may differ from what is on disk. `after` runs when a call has gone well. */
+export function createGuard(file: string, after?: () => void): Guard {
   let distrust: EngineError | null = null;
   const run = <T>(work: () => T): T => {
     if (distrust) throw distrust;
     try {
-      return work();
+      const result = work();
+      after?.();
+      return result;
     } catch (error) {
       const trouble = troubleOf(error, { file });
       if (trouble && trouble !== error && trouble.code !== 'disk-full') distrust = trouble;

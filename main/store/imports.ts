@@ -10,6 +10,7 @@ import { assert, EngineError } from '../domain/errors.ts';
 import { roleOf, type Candidate, type Fingerprint, type ImportProblem, type Part, type Role } from '../domain/item.ts';
 import type { LabelSchema } from '../domain/schema.ts';
 import { IMPORTER, type Appending } from './annotations.ts';
+import type { AuditLog } from './audit.ts';
 import type { Db } from './connection.ts';
 import { assertFull, fromJson } from './connection.ts';
 import type { StateKeeper, StateRow, Tally } from './counters.ts';
@@ -58,6 +59,9 @@ interface Context {
   tally: Tally;
   states: StateKeeper;
   appendWithin: Appending['appendWithin'];
+  audit: AuditLog;
+  /** The last annotation. */
+  lastAct: () => { sequence: number; hash: string };
 }
 
 interface ItemRow {
@@ -69,7 +73,7 @@ interface ItemRow {
 
 /** Prepares adding; the returned function throws `disk-full`, `io-failed` or `job-unknown` and then has added nothing. */
 export function createImporter(context: Context): AddCandidates {
-  const { db, clock, schema, seed, auditShare, tally, states, appendWithin } = context;
+  const { db, clock, schema, seed, auditShare, tally, states, appendWithin, audit, lastAct } = context;
   const components = createComponents(db, tally, states);
   const clusters = createClusters(db);
   const byId = db.prepare<[string], ItemRow>('SELECT seq, role, component, "group" FROM items WHERE id = ?');
@@ -190,6 +194,7 @@ export function createImporter(context: Context): AddCandidates {
     const result: ImportResult = { added: 0, duplicates: 0, oracle: 0, problems: [...(batch.problems ?? [])] };
     const at = Math.floor(clock());
     const how = batch.labels ?? 'none';
+    const actBefore = lastAct().sequence;
     let seq = maxSeq.get()?.n ?? 0;
     for (const candidate of candidates) {
       let item = byId.get(candidate.id);
@@ -220,6 +225,10 @@ export function createImporter(context: Context): AddCandidates {
       oracle: total.oracle + result.oracle,
       problems: total.problems + result.problems.length,
     };
+    const { sequence, hash } = lastAct();
+    const { added, duplicates } = result;
+    const acts = sequence > actBefore ? { annotation: sequence, hash } : {};
+    audit.append({ who: IMPORTER, call: 'program.import', subject: { job: batch.job, added, duplicates, ...acts } });
     saveJob.run(
       JSON.stringify(batch.cursor ?? null),
       JSON.stringify(counts),

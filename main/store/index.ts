@@ -15,8 +15,9 @@ export {
   type ProjectStore,
 } from './project.ts';
 export { backupProject, restoreBackup, type BackupResult } from './backup.ts';
-export { openBlobs, type Blobs } from './blobs.ts';
+export { openBlobs, syncFolder, type Blobs } from './blobs.ts';
 export { openCache, type Cache, type CacheKey } from './cache.ts';
+export { PROGRAM, type AuditEntry, type AuditHead, type AuditReader, type Deed } from './audit.ts';
 export { IMPORTER, type AnnotationReader, type AnnotationWriter } from './annotations.ts';
 export type { Counts, RoleCounts } from './counters.ts';
 export type { ImportBatch, ImportCounts, ImportResult } from './imports.ts';

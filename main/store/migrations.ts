@@ -22,9 +22,10 @@ const SEALED_FIRST = [
   'promotions',
 ] as const;
 const SEALED_SECOND = ['reports', 'claims', 'claim_withdrawals', 'audit_draws'] as const;
+const SEALED_THIRD = ['audit'] as const;
 
 /** Tables whose rows are never changed nor removed: triggers refuse it and `verify` looks for the triggers. */
-export const APPEND_ONLY = [...SEALED_FIRST, ...SEALED_SECOND] as const;
+export const APPEND_ONLY = [...SEALED_FIRST, ...SEALED_SECOND, ...SEALED_THIRD] as const;
 
 const sealed = (tables: readonly string[]) =>
   tables
@@ -190,7 +191,19 @@ const SECOND = `
   ${sealed(SEALED_SECOND)}
 `;
 
-export const MIGRATIONS: readonly Migration[] = [FIRST, SECOND];
+/** The audit trail. */
+const THIRD = `
+  CREATE TABLE audit (
+    entry INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL, call TEXT NOT NULL,
+    subject TEXT NOT NULL CHECK (json_valid(subject)), previous_hash TEXT NOT NULL, hash TEXT NOT NULL
+  ) STRICT;
+  CREATE TRIGGER audit_in_order BEFORE INSERT ON audit
+    WHEN NEW.entry IS NOT (SELECT coalesce(max(entry), 0) + 1 FROM audit)
+    BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
+  ${sealed(SEALED_THIRD)}
+`;
+
+export const MIGRATIONS: readonly Migration[] = [FIRST, SECOND, THIRD];
 
 /** What an SQLite file says it is, before anything in it is trusted. */
 export type FileKind = 'empty' | 'project' | 'foreign';
@@ -234,7 +247,7 @@ function copyWhole(db: Db, to: string): void {
   }
 }
 
-/** Brings the file to the newest format; `fill` runs in the first step's transaction, so that a project is there whole or not at all. Returns the backup made before changing an older file, or null. */
+/** Brings the file to the newest format; A new file takes all steps and `fill` in one transaction, so that a project is there whole or not at all. Returns the backup made before changing an older file, or null. */
 export function migrate(db: Db, file: string, fill?: (db: Db) => void, migrations = MIGRATIONS): string | null {
   const from = versionOf(db);
   let backup: string | null = null;
@@ -242,15 +255,16 @@ export function migrate(db: Db, file: string, fill?: (db: Db) => void, migration
     backup = `${file}.format-${from}.backup`;
     copyWhole(db, backup);
   }
-  for (let version = from; version < migrations.length; version++) {
+  const step = (version: number) => {
+    db.exec(migrations[version]);
+    db.pragma(`user_version = ${version + 1}`);
+  };
+  if (from === 0) {
     db.transaction(() => {
-      db.exec(migrations[version]);
-      if (version === 0) {
-        db.pragma(`application_id = ${APPLICATION_ID}`);
-        fill?.(db);
-      }
-      db.pragma(`user_version = ${version + 1}`);
+      migrations.forEach((_, version) => step(version));
+      db.pragma(`application_id = ${APPLICATION_ID}`);
+      fill?.(db);
     }).immediate();
-  }
+  } else for (let version = from; version < migrations.length; version++) db.transaction(step).immediate(version);
   return backup;
 }

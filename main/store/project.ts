@@ -14,16 +14,18 @@ import {
   type AnnotationReader,
   type AnnotationWriter,
 } from './annotations.ts';
+import { createAuditLog, createAuditReader, PROGRAM, type AuditLog, type AuditReader, type Deed } from './audit.ts';
 import { createAttributeReader, type AttributeReader } from './attributes.ts';
 import { backupProject, type BackupResult } from './backup.ts';
-import { openBlobs, syncFolder, type Blobs } from './blobs.ts';
+import { makeFolder, openBlobs, syncFolder, type Blobs } from './blobs.ts';
 import { assertFull, connectReader, connectWriter, createGuard, enterWal, translated, type Db } from './connection.ts';
 import { createCountReader, createStateKeeper, createTally, type Counts } from './counters.ts';
+import { HEAD_DIFFERS, isReached, openHead, readHead, type HeadFile } from './head.ts';
 import { createImporter, type AddCandidates } from './imports.ts';
 import { createItemReader, type ItemReader } from './items.ts';
 import { createJobReader, createJobWriter, type JobReader, type JobWriter } from './jobs.ts';
 import { takeLock, type ProjectLock } from './lock.ts';
-import { fileKind, migrate, refuseNewer } from './migrations.ts';
+import { fileKind, migrate, MIGRATIONS, refuseNewer } from './migrations.ts';
 import { createQueueReader, createQueueWriter, type QueueReader, type QueueWriter } from './queue.ts';
 import { createReadingReader, type ReadingReader } from './readings.ts';
 import { createReportReader, createReportWriter, type ReportReader, type ReportWriter } from './reports.ts';
@@ -53,6 +55,8 @@ export interface NewProject {
   auditShare?: number;
   seed: number;
   clock: () => number;
+  /** Who makes it; default the program. */
+  who?: string;
 }
 
 /** A project as any process may read it, beside the one that writes. It has no way to write. */
@@ -70,6 +74,7 @@ export interface ProjectReader {
   readonly attributes: AttributeReader;
   readonly tray: TrayReader;
   readonly jobs: JobReader;
+  readonly audit: AuditReader;
   readonly blobs: Blobs;
   /** Kept counters; nothing is counted. */
   counts(): Counts;
@@ -91,6 +96,8 @@ export interface ProjectStore extends Omit<ProjectReader, 'items'> {
   readonly reports: ReportWriter;
   readonly tray: TrayWriter;
   readonly jobs: JobWriter;
+  /** Does `work`, which changes the project and takes no time, and leaves one entry of the audit trail in the same transaction; neither is there without the other. `subject` may follow from what was done. */
+  recorded<T>(deed: Omit<Deed, 'subject'>, work: () => T, subject?: (done: T) => unknown): T;
   /** The copy of the project file made before an older format was brought up, or null. */
   readonly migrationBackup: string | null;
 }
@@ -113,7 +120,7 @@ export function createProject(dir: string, project: NewProject): ProjectStore {
     );
   }
   refuseToMakeIn(dir);
-  translated({ file: dir }, () => fs.mkdirSync(path.join(dir, 'blobs'), { recursive: true }));
+  translated({ file: dir }, () => [dir, path.join(dir, 'blobs')].forEach(makeFolder));
   const createdAt = Math.floor(project.clock());
   const id = createHash('sha256')
     .update(JSON.stringify([project.name, project.seed, createdAt, schema.classes, process.pid]))
@@ -129,7 +136,11 @@ export function createProject(dir: string, project: NewProject): ProjectStore {
         { dir },
       );
     }
-    return (fresh) => writeFacts(fresh, facts, schema);
+    return (fresh) => {
+      writeFacts(fresh, facts, schema);
+      const subject = { id, format: MIGRATIONS.length, task: schema.task, classes: schema.classes };
+      createAuditLog(fresh, project.clock).append({ who: project.who ?? PROGRAM, call: 'desk.create', subject });
+    };
   });
 }
 
@@ -201,9 +212,10 @@ function composeReader(dir: string, db: Db): ProjectReader {
     attributes: guard.wrap(createAttributeReader(db)),
     tray: guard.wrap(createTrayReader(db)),
     jobs: guard.wrap(createJobReader(db)),
+    audit: guard.wrap(createAuditReader(db)),
     blobs,
     ...guard.wrap({ counts: createCountReader(db) }),
-    verify: () => verifyProject(db, blobs),
+    verify: () => verifyProject(db, blobs, dir),
     backup: (target) => backupProject(dir, target),
     close: () => void db.close(),
   };
@@ -216,14 +228,16 @@ function composeStore(
   clock: () => number,
   migrationBackup: string | null,
 ): ProjectStore {
-  const guard = createGuard(databaseOf(dir));
   const facts = readFacts(db);
   const blobs = openBlobs(dir);
   blobs.sweep();
+  const audit = createAuditLog(db, clock);
+  const head = settleHead(dir, db, audit);
+  const guard = createGuard(databaseOf(dir), () => db.inTransaction || head.write(audit.head()));
   const schema = createSchemaWriter(db, clock);
   const tally = createTally(db);
   const states = createStateKeeper(db, tally);
-  const annotations = createAnnotationWriter(db, { clock, schema: schema.current, tally, states });
+  const annotations = createAnnotationWriter(db, { clock, schema: schema.current, tally, states, audit });
   const addCandidates = createImporter({
     db,
     clock,
@@ -233,7 +247,24 @@ function composeStore(
     tally,
     states,
     appendWithin: annotations.appendWithin,
+    audit,
+    lastAct: annotations.writer.head,
   });
+  const transaction = db.transaction(
+    (deed: Omit<Deed, 'subject'>, work: () => unknown, subject: (done: unknown) => unknown) => {
+      const done = work();
+      audit.append({ ...deed, subject: subject(done) });
+      return done;
+    },
+  );
+  function recorded<T>(deed: Omit<Deed, 'subject'>, work: () => T, subject: (done: T) => unknown = () => null): T {
+    try {
+      return transaction.immediate(deed, work, subject as (done: unknown) => unknown) as T;
+    } catch (error) {
+      schema.reread();
+      throw error;
+    }
+  }
   return {
     dir,
     facts,
@@ -243,21 +274,41 @@ function composeStore(
     annotations: guard.wrap(annotations.writer),
     queue: guard.wrap(createQueueWriter(db)),
     readings: guard.wrap(createReadingReader(db)),
-    versions: guard.wrap(createVersionWriter(db, clock)),
-    reports: guard.wrap(createReportWriter(db, clock, tally)),
+    versions: guard.wrap(createVersionWriter(db, clock, audit)),
+    reports: guard.wrap(createReportWriter(db, clock, tally, audit)),
     attributes: guard.wrap(createAttributeReader(db)),
     tray: guard.wrap(createTrayWriter(db, clock)),
     jobs: guard.wrap(createJobWriter(db, clock)),
+    audit: guard.wrap(createAuditReader(db)),
     blobs,
     migrationBackup,
-    ...guard.wrap({ counts: createCountReader(db) }),
-    verify: () => verifyProject(db, blobs),
+    ...guard.wrap({ counts: createCountReader(db), recorded }),
+    verify: () => verifyProject(db, blobs, dir),
     backup: (target) => backupProject(dir, target),
     close() {
       db.close();
+      head.close();
       lock.release();
     },
   };
+}
+
+/** Compares the trail with the line kept beside it, and notes in the trail where they differ or where it begins late. What the line says from now on is on the disk. */
+function settleHead(dir: string, db: Db, audit: AuditLog): HeadFile {
+  // Whatever was read from the write-ahead log waits for the disk first: the line must not be ahead of it.
+  db.pragma('wal_checkpoint(PASSIVE)');
+  const known = readHead(dir);
+  const here = audit.head();
+  const note = (call: string, subject: unknown) =>
+    db.transaction(() => audit.append({ who: PROGRAM, call, subject })).immediate();
+  if (known === null && here.entry === 0) {
+    // An older format's project: its acts have a chain of their own, of which the first entry knows the end.
+    const { sequence: annotation, hash } = createAnnotationReader(db).head();
+    note('program.migrate', { format: MIGRATIONS.length, annotation, hash });
+  } else if (!isReached(audit, known) && !(known === null && here.entry === 1)) {
+    note(HEAD_DIFFERS, { expected: known, found: here });
+  }
+  return openHead(dir, audit.head());
 }
 
 function requireFile(dir: string): void {

@@ -4,6 +4,7 @@
  * their withdrawals, and the items that were drawn to check them. Rows are only ever added.
  */
 import type { ItemId } from '../domain/item.ts';
+import { PROGRAM, type AuditLog } from './audit.ts';
 import type { Db } from './connection.ts';
 import { fromJson } from './connection.ts';
 import type { Tally } from './counters.ts';
@@ -106,7 +107,7 @@ export function createReportReader(db: Db): ReportReader {
 }
 
 /** Writes on the project's own connection. */
-export function createReportWriter(db: Db, clock: () => number, tally: Tally): ReportWriter {
+export function createReportWriter(db: Db, clock: () => number, tally: Tally, audit: AuditLog): ReportWriter {
   const reader = createReportReader(db);
   const insert = db.prepare('INSERT INTO reports (kind, version, sequence, seed, body, at) VALUES (?, ?, ?, ?, ?, ?)');
   const insertClaim = db.prepare(
@@ -135,6 +136,19 @@ export function createReportWriter(db: Db, clock: () => number, tally: Tally): R
     tally.flush();
     return drawn;
   });
+  const claim = db.transaction(({ version, sequence, seed, ...draft }: Omit<ClaimRecord, 'look' | 'at'>) => {
+    const { alpha, delta, spent, audit_size, threshold, settled } = draft;
+    const body = JSON.stringify(draft.body);
+    insertClaim.run(version, sequence, seed, alpha, delta, spent, audit_size, threshold, settled, body, now());
+    const made = reader.claims().at(-1)!;
+    const subject = { look: made.look, version, alpha, delta, threshold };
+    audit.append({ who: PROGRAM, call: 'program.claim', subject });
+    return made;
+  });
+  const withdraw = db.transaction((look: number, reason: unknown) => {
+    insertWithdrawal.run(look, JSON.stringify(reason), now());
+    audit.append({ who: PROGRAM, call: 'program.withdraw', subject: { look } });
+  });
   return {
     ...reader,
     add(draft) {
@@ -142,13 +156,8 @@ export function createReportWriter(db: Db, clock: () => number, tally: Tally): R
       insert.run(kind, version, sequence, seed, JSON.stringify(body), now());
       return reader.newest(kind)!;
     },
-    addClaim(draft) {
-      const { version, sequence, seed, alpha, delta, spent, audit_size, threshold, settled, body } = draft;
-      const json = JSON.stringify(body);
-      insertClaim.run(version, sequence, seed, alpha, delta, spent, audit_size, threshold, settled, json, now());
-      return reader.claims().at(-1)!;
-    },
+    addClaim: (draft) => claim.immediate(draft),
     drawAudit: (drafts) => drawAudit.immediate(drafts),
-    withdraw: (look, reason) => void insertWithdrawal.run(look, JSON.stringify(reason), now()),
+    withdraw: (look, reason) => withdraw.immediate(look, reason),
   };
 }

@@ -30,6 +30,8 @@ export interface SchemaWriter extends SchemaReader {
   addClass(name: string): LabelSchema;
   /** A new version with these classes in this order; a class that any label uses must stay. Errors: `schema-invalid`. */
   change(classes: readonly string[]): LabelSchema;
+  /** Forgets what a transaction that failed had changed. */
+  reread(): void;
 }
 
 export interface SettingsReader {
@@ -102,6 +104,7 @@ export function createSchemaWriter(db: Db, clock: () => number): SchemaWriter {
   let inForce = reader.current();
   const writer: SchemaWriter = {
     current: () => inForce,
+    reread: () => void (inForce = reader.current()),
     versions: reader.versions,
     addClass: (name) => writer.change([...inForce.classes, name]),
     change(classes) {

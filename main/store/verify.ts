@@ -7,6 +7,7 @@
 import { annotationHash, FIRST_HASH, resolve, type Annotation } from '../domain/annotation.ts';
 import { annotationOf, suggestionJson, type AnnotationRow } from './annotations.ts';
 import type { Blobs } from './blobs.ts';
+import { verifyAudit } from './verify-audit.ts';
 import type { Db } from './connection.ts';
 import { troubleOf } from './connection.ts';
 import type { Role } from '../domain/item.ts';
@@ -18,6 +19,10 @@ export type VerificationCode =
   | 'append-only-broken'
   | 'chain-broken'
   | 'annotation-changed'
+  | 'audit-broken'
+  | 'audit-changed'
+  | 'audit-incomplete'
+  | 'head-differs'
   | 'blob-changed'
   | 'blob-missing'
   | 'state-wrong'
@@ -39,7 +44,7 @@ export interface Verification {
 const LISTED = 1000;
 
 /** Checks the project behind a connection, and its blobs. About 5 s for a million items. */
-export function verifyProject(db: Db, blobs: Blobs): Verification {
+export function verifyProject(db: Db, blobs: Blobs, dir: string): Verification {
   const problems: VerificationProblem[] = [];
   const report = (code: VerificationCode, where: string, message: string) => {
     if (problems.length < LISTED) problems.push({ code, where, message });
@@ -48,6 +53,7 @@ export function verifyProject(db: Db, blobs: Blobs): Verification {
     () => structure(db, report),
     () => triggers(db, report),
     () => chain(db, report),
+    () => verifyAudit(db, dir, report),
     () => states(db, report),
     () => counters(db, report),
     () => blobFiles(db, blobs, report),
@@ -64,7 +70,7 @@ export function verifyProject(db: Db, blobs: Blobs): Verification {
   return { ok: problems.length === 0, problems };
 }
 
-type Report = (code: VerificationCode, where: string, message: string) => void;
+export type Report = (code: VerificationCode, where: string, message: string) => void;
 
 function structure(db: Db, report: Report): void {
   const rows = db.pragma('integrity_check(100)') as { integrity_check: string }[];

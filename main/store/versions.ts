@@ -6,6 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { EngineError } from '../domain/errors.ts';
+import { PROGRAM, type AuditLog } from './audit.ts';
 import type { Db } from './connection.ts';
 import { fromJson } from './connection.ts';
 
@@ -163,7 +164,7 @@ export function createVersionReader(db: Db): VersionReader {
 }
 
 /** Writes versions. */
-export function createVersionWriter(db: Db, clock: () => number): VersionWriter {
+export function createVersionWriter(db: Db, clock: () => number, audit: AuditLog): VersionWriter {
   const reader = createVersionReader(db);
   const insertEncoder = db.prepare<[string, string, string, number]>(
     'INSERT INTO encoders (kind, blob, card, at) VALUES (?, ?, ?, ?)',
@@ -189,6 +190,7 @@ export function createVersionWriter(db: Db, clock: () => number): VersionWriter 
   ): PromotionRecord => {
     const at = now();
     const { lastInsertRowid } = insertPromotion.run(version, kind, who, json(reason), at);
+    audit.append({ who, call: `${who === PROGRAM ? 'program' : 'versions'}.${kind}`, subject: { version } });
     return { sequence: Number(lastInsertRowid), version, kind, who, reason, at };
   };
   const promote = db.transaction((version: number, by: { who: string; reason: unknown }) => {

@@ -8,7 +8,7 @@ import { temporaryFolder } from './projects.ts';
 
 // Each file was written by the program when its format was the newest: a table of seven
 // notes, four labels that came with it, two by hand.
-const FORMATS = [1];
+const FORMATS = [1, 2];
 let store: ProjectStore | null = null;
 afterEach(() => store?.close());
 
@@ -34,6 +34,10 @@ describe.each(FORMATS)('a project of format %i', (format) => {
       ['g', 'open', undefined],
     ]);
     expect(store.verify()).toEqual({ ok: true, problems: [] });
+    const { hash } = store.annotations.head();
+    expect(store.audit.latest()).toMatchObject([
+      { entry: 1, call: 'program.migrate', subject: { annotation: 6, hash } },
+    ]);
     const before = new Database(store.migrationBackup ?? '', { readonly: true });
     expect(before.pragma('user_version', { simple: true })).toBe(format);
     before.close();

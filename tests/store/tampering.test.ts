@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openBlobs, openReader, type VerificationProblem } from '../../main/store/index.ts';
 import { closing, fill, newProject, temporaryFolder } from './projects.ts';
 
+const FILES = ['project.sqlite', 'project.head'] as const;
 const ROWS = 8;
 const COLUMNS = {
   item: 'text',
@@ -26,8 +27,8 @@ const COLUMNS = {
 } as const;
 const NAMES = Object.keys(COLUMNS) as (keyof typeof COLUMNS)[];
 
-/** A project's file with eight acts of every sort in it, as bytes. */
-function original(): Buffer {
+/** The files of a project with eight acts of every sort in it, as bytes. */
+function original(): Record<(typeof FILES)[number], Buffer> {
   const store = newProject();
   const [a, b] = fill(store, 3);
   const suggestion = { modelVersion: 2, classes: ['odd', 'naïve \u{1f52c}'], probability: 0.1 + 0.2 };
@@ -55,10 +56,11 @@ function original(): Buffer {
   store.annotations.redo(by);
   store.annotations.append({ ...by, item: b, act: 'flag', text: 'why' });
   store.close();
-  return fs.readFileSync(path.join(store.dir, 'project.sqlite'));
+  const read = (name: string) => fs.readFileSync(path.join(store.dir, name));
+  return { 'project.sqlite': read('project.sqlite'), 'project.head': read('project.head') };
 }
 
-let bytes: Buffer;
+let bytes: ReturnType<typeof original>;
 let dir: string;
 beforeAll(() => {
   dir = fs.mkdtempSync(path.join(temporaryFolder(), '..', 'marginalia-tampering-'));
@@ -70,7 +72,7 @@ afterAll(() => fs.rmSync(dir, { recursive: true, force: true }));
 function after(change: (db: Database.Database) => void): VerificationProblem[] {
   const file = path.join(dir, 'project.sqlite');
   for (const suffix of ['-wal', '-shm']) fs.rmSync(file + suffix, { force: true });
-  fs.writeFileSync(file, bytes);
+  for (const name of FILES) fs.writeFileSync(path.join(dir, name), bytes[name]);
   const db = new Database(file);
   db.pragma('journal_mode = MEMORY');
   db.pragma('synchronous = OFF');
@@ -178,10 +180,11 @@ describe('verify', () => {
     const file = path.join(dir, 'project.sqlite');
     const needle = Buffer.from('Kim \uFFFD Ångström');
     const places: number[] = [];
-    for (let at = bytes.indexOf(needle); at >= 0; at = bytes.indexOf(needle, at + 1)) places.push(at);
+    const whole = bytes['project.sqlite'];
+    for (let at = whole.indexOf(needle); at >= 0; at = whole.indexOf(needle, at + 1)) places.push(at);
     expect(places.length).toBeGreaterThanOrEqual(ROWS);
     for (const place of places) {
-      const flipped = Buffer.from(bytes);
+      const flipped = Buffer.from(whole);
       flipped[place + 2] ^= 1;
       for (const suffix of ['-wal', '-shm']) fs.rmSync(file + suffix, { force: true });
       fs.writeFileSync(file, flipped);
