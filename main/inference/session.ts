@@ -57,7 +57,8 @@ export async function openSession(bytes: Uint8Array, options: SessionOptions = {
       ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
       // Shapes change from batch to batch, and other processes share the cores. DirectML requires the former.
       enableMemPattern: false,
-      extra: { session: { intra_op: { allow_spinning: '0' }, ...disable } },
+      // The format that was looked through, whatever the first bytes say: ONNX Runtime guesses by them.
+      extra: { session: { load_model_format: 'ONNX', intra_op: { allow_spinning: '0' }, ...disable } },
       logSeverityLevel: 3,
     });
   } catch (cause) {

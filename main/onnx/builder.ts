@@ -170,10 +170,18 @@ export class GraphBuilder {
     const prefix = `${this.fresh('m')}/`;
     refuseUnjoinable(proto.functions.length, graph, opset, this.opset);
     for (const { name } of inputs) {
-      assert(feeds[name] !== undefined && this.taken.has(feeds[name]), `a tensor for the input “${name}”`, feeds[name]);
+      assert(
+        Object.hasOwn(feeds, name) && this.taken.has(feeds[name]),
+        `a tensor for the input “${name}”`,
+        feeds[name],
+      );
     }
     const same = new Map<string, string>();
-    const rename = (name: string) => (name === '' ? '' : (feeds[name] ?? same.get(name) ?? prefix + name));
+    const rename = (name: string) => {
+      // the file chooses its names, “constructor” among them
+      if (name === '' || Object.hasOwn(feeds, name)) return feeds[name] ?? '';
+      return same.get(name) ?? prefix + name;
+    };
     const asked = wanted ?? outputs.map((output) => output.name);
     const { nodes, names } = reachable(graph, asked);
     const added: TensorProto[] = [];

@@ -4,6 +4,7 @@
  */
 export { float, GraphBuilder, makeNode, makeValueInfo, OPSET, type Attribute } from './builder.ts';
 export { readModel, withConstants, withMetadata, withOutputs, writeModel, type OnnxModel } from './model.ts';
+export { scanModel } from './scan.ts';
 export { quantize, type Quantized } from './quantize.ts';
 export {
   dtypeCode,

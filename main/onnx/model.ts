@@ -1,22 +1,19 @@
 /**
  * Reading and writing ONNX files: what a model takes and gives, its metadata, its opset.
- * A model is only ever its own bytes: one that points to data in other files is refused,
- * wherever in the file the pointer hides (initializers, attributes, subgraphs, functions),
- * because such a pointer can name any file of the machine (CVE-2026-34446, -34447).
+ * A model is only ever its own bytes, and they are looked through (`scan.ts`) before they
+ * are parsed: one that points to data in other files is refused, among much else.
  */
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import {
-  type FunctionProto,
   type GraphProto,
   type ModelProto,
   ModelProtoSchema,
   type NodeProto,
   StringStringEntryProtoSchema,
-  type TensorProto,
-  TensorProto_DataLocation,
   type ValueInfoProto,
 } from 'onnx-buf';
 import { assert, EngineError } from '../domain/errors.ts';
+import { scanModel } from './scan.ts';
 import { type Dim, dtypeCode, dtypeOf, makeTensor, type TensorInfo } from './tensor.ts';
 
 /** A parsed ONNX file. `inputs` are those a caller must feed: initializers are not among them. */
@@ -30,8 +27,9 @@ export interface OnnxModel {
   metadata: Record<string, string>;
 }
 
-/** Parses an ONNX file. Errors: `encoder-invalid` for bytes that are no model, or one with external data. */
+/** Parses an ONNX file. Errors: `encoder-invalid` for bytes that are no model, or one that `scanModel` refuses. */
 export function readModel(bytes: Uint8Array): OnnxModel {
+  scanModel(bytes, { own: true });
   let proto: ModelProto;
   try {
     proto = fromBinary(ModelProtoSchema, bytes);
@@ -40,7 +38,6 @@ export function readModel(bytes: Uint8Array): OnnxModel {
   }
   const graph = proto.graph;
   if (!graph || graph.node.length + graph.initializer.length === 0 || graph.output.length === 0) throw notAModel();
-  refuseExternalData(proto);
   const constants = new Set(graph.initializer.map((tensor) => tensor.name));
   const standard = proto.opsetImport.find((entry) => entry.domain === '' || entry.domain === 'ai.onnx');
   return {
@@ -90,50 +87,6 @@ function notAModel(cause?: unknown): EngineError {
     {},
     cause,
   );
-}
-
-function refuseExternalData(proto: ModelProto): void {
-  const checkTensor = (tensor: TensorProto | undefined) => {
-    if (!tensor) return;
-    if (tensor.dataLocation !== TensorProto_DataLocation.EXTERNAL && tensor.externalData.length === 0) return;
-    throw new EngineError(
-      'encoder-invalid',
-      `The model keeps the tensor “${tensor.name}” in another file.`,
-      'Export the model as one single file, without external data.',
-      { tensor: tensor.name },
-    );
-  };
-  const checkNodes = (nodes: readonly NodeProto[]) => nodes.forEach((node) => checkAttributes(node.attribute));
-  const checkAttributes = (attributes: NodeProto['attribute']) => {
-    for (const attribute of attributes) {
-      checkTensor(attribute.t);
-      attribute.tensors.forEach(checkTensor);
-      for (const sparse of [attribute.sparseTensor, ...attribute.sparseTensors]) {
-        checkTensor(sparse?.values);
-        checkTensor(sparse?.indices);
-      }
-      for (const graph of [attribute.g, ...attribute.graphs]) checkGraph(graph);
-    }
-  };
-  const checkGraph = (graph: GraphProto | undefined) => {
-    if (!graph) return;
-    graph.initializer.forEach(checkTensor);
-    for (const sparse of graph.sparseInitializer) {
-      checkTensor(sparse.values);
-      checkTensor(sparse.indices);
-    }
-    checkNodes(graph.node);
-  };
-  const checkFunction = (fn: FunctionProto) => {
-    checkNodes(fn.node);
-    checkAttributes(fn.attributeProto);
-  };
-  checkGraph(proto.graph);
-  proto.functions.forEach(checkFunction);
-  for (const training of proto.trainingInfo) {
-    checkGraph(training.initialization);
-    checkGraph(training.algorithm);
-  }
 }
 
 /** The same model with other values in some float32 constants; nothing else changes. A name that it has no such constant for is a bug and asserts. */
