@@ -1,0 +1,31 @@
+/**
+ * The papers of a package: our licence, the notices, the bill of materials. No package is
+ * made where a licence is missing or not on the list.
+ */
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import type { PackedFile } from './contents.ts';
+import type { Component } from './inventory.ts';
+import { licenceProblems, notices } from './licences.ts';
+import { PackagingTrouble, ROOT, type Platform } from './platforms.ts';
+import { billOfMaterials } from './sbom.ts';
+
+/** For a package of these components and files. */
+export function papers(
+  platform: Platform,
+  components: readonly Component[],
+  files: readonly PackedFile[],
+): PackedFile[] {
+  const problems = licenceProblems(components);
+  if (problems.length > 0) throw new PackagingTrouble(problems.join('\n'));
+  return [
+    { path: 'LICENSE', source: join(ROOT, 'LICENSE') },
+    { path: 'THIRD-PARTY-NOTICES.txt', source: Buffer.from(notices(components)) },
+    billOfMaterials(platform, components, files),
+  ];
+}
+
+/** The version that a Node tells about itself: the builder's own Node has no entry in the lock file. */
+export function versionOfNode(file: string): string {
+  return execFileSync(file, ['--version'], { encoding: 'utf8' }).trim().replace(/^v/, '');
+}
