@@ -1,23 +1,31 @@
 /**
  * The loopback web host: serves the desk, the contract over a WebSocket and pixels over a
- * read-only route, on 127.0.0.1 and a port of its own. It promises that no other web page
- * can use it: Host, Origin and Sec-Fetch-Site are checked on every request, and a one-time
- * token (printed with the address, in the part that browsers do not send) is exchanged for
- * a cookie before anything is answered.
+ * read-only route, on 127.0.0.1 and a port of its own. It promises that nobody but the desk
+ * that was opened with the printed address can use it (`gate.ts` says how), and that nobody
+ * else can stall it: it reads no bodies, waits for no slow client, and of the connections that
+ * have shown no session it keeps only the newest.
  */
-import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream';
 import { RPCHandler } from '@orpc/server/ws';
 import { WebSocketServer } from 'ws';
 import { EngineError } from '../main/domain/errors.ts';
 import type { Engine } from '../main/engine.ts';
 import { deskFile, SECURITY_HEADERS } from './desk-files.ts';
+import { serveCalls, SOCKET_LIMITS } from './frames.ts';
+import { Gate } from './gate.ts';
 
-/** The largest message a window may send: a comment is the longest thing anyone types. */
-const MAX_MESSAGE_BYTES = 1 << 20;
+/** Connections without a session; a browser needs six. */
+const MOST_STRANGERS = 256;
+/** For a request's headers; a desk on the same machine needs a few milliseconds. */
+const PATIENCE_MS = 5000;
+/** A connection on which nothing moves: an answer that nobody reads. */
+const STALLED_MS = 60_000;
+/** A desk asks under the place that it knows, which may be a former one's. */
+const SESSION = /^(\/[\w-]{1,64})?\/session$/;
 /** A window that is loaded anew is gone for less than this. */
 const GONE_AFTER_MS = 5000;
 
@@ -43,78 +51,72 @@ export async function startWebHost(
       },
     );
   }
-  const token = secret();
-  const session = secret();
-  let tokenIsFresh = true;
-  let port = 0;
+  const gate = new Gate();
+  const server: Server = createServer({ connectionsCheckingInterval: 1000 }, answer);
+  server.on('checkContinue', answer);
+  server.headersTimeout = PATIENCE_MS;
+  server.requestTimeout = PATIENCE_MS;
+  server.timeout = STALLED_MS;
+  server.maxHeadersCount = 60;
 
-  const isOurs = (request: IncomingMessage): boolean => {
-    const host = request.headers.host ?? '';
-    if (host !== `127.0.0.1:${port}` && host !== `localhost:${port}`) return false;
-    const origin = request.headers.origin;
-    if (origin !== undefined && origin !== `http://${host}`) return false;
-    const site = request.headers['sec-fetch-site'];
-    return site === undefined || site === 'same-origin' || site === 'none';
-  };
-  const cookieName = () => `marginalia-${port}`;
-  const hasSession = (request: IncomingMessage): boolean =>
-    (request.headers.cookie ?? '').split(/;\s*/).some((cookie) => {
-      const [name, value = ''] = cookie.split('=');
-      return name === cookieName() && isSame(value, session);
-    });
+  const strangers = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    strangers.add(socket);
+    socket.once('close', () => strangers.delete(socket));
+    if (strangers.size > MOST_STRANGERS) strangers.values().next().value?.destroy();
+  });
 
-  const server: Server = createServer((request, response) => {
+  /** What lies behind our place, for whoever has the session; see `Gate.inside`. */
+  function inside(request: IncomingMessage): string | null {
+    const path = gate.inside(request);
+    if (path !== null) strangers.delete(request.socket);
+    return path;
+  }
+
+  function answer(request: IncomingMessage, response: ServerResponse): void {
     handle(request, response).catch((error: unknown) => {
       if (response.headersSent) response.destroy();
       else reply(response, 500, 'The host could not answer this request.');
       console.error(error);
     });
-  });
-  server.headersTimeout = 10_000;
-  server.requestTimeout = 20_000;
-  server.maxHeadersCount = 60;
+  }
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
-    if (!isOurs(request)) return reply(response, 403, 'This address answers only the desk itself.');
-    const url = new URL(request.url ?? '/', `http://127.0.0.1:${port}`);
-    if (request.method === 'POST' && url.pathname === '/session') return openSession(request, response);
+    const refused = gate.refusal(request);
+    if (refused !== null) {
+      response.setHeader('Connection', 'close');
+      return reply(response, refused.status, refused.sentence);
+    }
+    const path = (request.url ?? '').split('?')[0];
+    const own = inside(request);
+    if (request.method === 'POST' && SESSION.test(path)) return openSession(own !== null, request, response);
     if (request.method !== 'GET' && request.method !== 'HEAD')
       return reply(response, 405, 'Only GET is answered here.');
-    if (url.pathname.startsWith('/pixels/')) {
-      if (!hasSession(request)) return reply(response, 401, 'Open the address that the program printed.');
-      return sendPixels(url, request, response);
-    }
-    return sendFile(url.pathname, request, response);
+    if (own?.startsWith('/pixels/')) return sendPixels(own, request, response);
+    return sendFile(path, request, response);
   }
 
-  function openSession(request: IncomingMessage, response: ServerResponse): void {
-    request.resume();
-    const given = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
-    const isFirst = tokenIsFresh && isSame(given, token);
-    if (!isFirst && !hasSession(request)) {
+  /** A desk that has the session is told that it still holds; any other needs the token. */
+  function openSession(isOpen: boolean, request: IncomingMessage, response: ServerResponse): void {
+    const cookie = gate.exchange(request);
+    if (!isOpen && cookie === null) {
       return reply(response, 401, 'This address was used before. Start the program again for a new one.');
     }
-    if (isFirst) {
-      tokenIsFresh = false;
-      response.setHeader('Set-Cookie', `${cookieName()}=${session}; HttpOnly; SameSite=Strict; Path=/`);
-    }
-    response.writeHead(204).end();
+    if (cookie !== null) response.setHeader('Set-Cookie', cookie);
+    response.setHeader('Cache-Control', 'no-store');
+    response.writeHead(204, { Location: gate.place }).end();
   }
 
-  async function sendPixels(url: URL, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const [item = '', index = '0'] = url.pathname.slice('/pixels/'.length).split('/');
-    const side = url.searchParams.get('side');
+  async function sendPixels(own: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const [item = '', index = '0'] = own.slice('/pixels/'.length).split('/');
+    const side = new URLSearchParams((request.url ?? '').split('?')[1]).get('side');
     try {
-      const pixels = await engine.pixels(decodeURIComponent(item), Number(index), side === null ? null : Number(side));
+      const pixels = await engine.pixels(decodedItem(item), Number(index), side === null ? null : Number(side));
       response.setHeader('Content-Type', pixels.type);
       response.setHeader('Cache-Control', 'no-store');
-      if (request.method === 'HEAD') response.end();
-      else if (typeof pixels.body === 'string')
-        createReadStream(pixels.body)
-          .on('error', () => response.destroy())
-          .pipe(response);
-      else response.end(pixels.body);
+      if (typeof pixels.body === 'string') send(pixels.body, request, response);
+      else response.end(request.method === 'HEAD' ? undefined : pixels.body);
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
       response.setHeader('Content-Type', 'application/json');
@@ -127,35 +129,31 @@ export async function startWebHost(
     if (file === null) return reply(response, 404, 'There is nothing at this address.');
     response.setHeader('Content-Type', file.type);
     response.setHeader('Cache-Control', file.cacheControl);
-    if (request.method === 'HEAD') response.end();
-    else
-      createReadStream(file.path)
-        .on('error', () => response.destroy())
-        .pipe(response);
+    send(file.path, request, response);
   }
 
   const sockets = new WebSocketServer({
     noServer: true,
-    maxPayload: MAX_MESSAGE_BYTES,
+    ...SOCKET_LIMITS,
     handleProtocols: (protocols) => (protocols.has('marginalia') ? 'marginalia' : false),
   });
   const rpc = new RPCHandler(engine.router);
   let gone: ReturnType<typeof setTimeout> | undefined;
   server.on('upgrade', (request, socket, head) => {
-    const path = (request.url ?? '').split('?')[0];
-    const isAllowed = path === '/rpc' && isOurs(request) && request.headers.origin !== undefined && hasSession(request);
-    if (!isAllowed) {
-      socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+    socket.on('error', () => socket.destroy());
+    const { origin, upgrade } = request.headers;
+    const isAsked = upgrade?.toLowerCase() === 'websocket' && origin !== undefined && gate.refusal(request) === null;
+    if (!isAsked || inside(request) !== '/rpc') {
+      socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n', () => socket.destroy());
       return;
     }
     sockets.handleUpgrade(request, socket, head, (ws) => {
       clearTimeout(gone);
-      ws.on('error', () => ws.terminate());
       ws.on('close', () => {
         if (sockets.clients.size > 0) return;
         gone = setTimeout(() => engine.left(), options.goneAfterMs ?? GONE_AFTER_MS).unref();
       });
-      void rpc.upgrade(ws, { context: {} });
+      serveCalls(rpc, ws);
     });
   });
 
@@ -163,10 +161,11 @@ export async function startWebHost(
     server.once('error', reject);
     server.listen(options.port ?? 0, '127.0.0.1', resolve);
   });
-  port = (server.address() as AddressInfo).port;
+  const { port } = server.address() as AddressInfo;
+  gate.listensAt(port);
 
   return {
-    address: `http://127.0.0.1:${port}/#token=${token}`,
+    address: `http://127.0.0.1:${port}/#token=${gate.token}`,
     port,
     async close() {
       for (const ws of sockets.clients) ws.terminate();
@@ -177,14 +176,18 @@ export async function startWebHost(
   };
 }
 
-function secret(): string {
-  return randomBytes(32).toString('base64url');
+/** A file's bytes, as fast as they are read; closed when the client goes away. */
+function send(path: string, request: IncomingMessage, response: ServerResponse): void {
+  if (request.method === 'HEAD') response.end();
+  else pipeline(createReadStream(path), response, () => undefined);
 }
 
-function isSame(a: string, b: string): boolean {
-  const left = Buffer.from(a);
-  const right = Buffer.from(b);
-  return left.length === right.length && timingSafeEqual(left, right);
+function decodedItem(item: string): string {
+  try {
+    return decodeURIComponent(item);
+  } catch {
+    return '';
+  }
 }
 
 function reply(response: ServerResponse, status: number, sentence: string): void {

@@ -51,9 +51,13 @@ export function takeToken(): string | null {
   return token;
 }
 
+/** Where this browser keeps, for this origin alone, the path that its session lies under. */
+const PLACE_KEY = 'marginalia-place';
+const place = () => localStorage.getItem(PLACE_KEY) ?? '';
+
 /** The address of an item's pixels; `side` is the longest side wanted, absent for all of them. */
 export function pixelsUrl(item: string, part: number, side?: number): string {
-  return `/pixels/${encodeURIComponent(item)}/${part}${side === undefined ? '' : `?side=${side}`}`;
+  return `${place()}/pixels/${encodeURIComponent(item)}/${part}${side === undefined ? '' : `?side=${side}`}`;
 }
 
 export interface Listener {
@@ -112,13 +116,14 @@ export class Engine {
   async #attempt(token: string | null): Promise<'refused' | 'served' | 'unreachable'> {
     try {
       const headers: HeadersInit = token === null ? {} : { Authorization: `Bearer ${token}` };
-      const session = await fetch('/session', { method: 'POST', headers });
+      const session = await fetch(`${place()}/session`, { method: 'POST', headers });
       if (session.status === 401 || session.status === 403) return 'refused';
       if (!session.ok) return 'unreachable';
+      localStorage.setItem(PLACE_KEY, session.headers.get('Location') ?? '');
     } catch {
       return 'unreachable';
     }
-    const address = new URL('/rpc', location.href);
+    const address = new URL(`${place()}/rpc`, location.href);
     address.protocol = address.protocol === 'https:' ? 'wss:' : 'ws:';
     const websocket = new WebSocket(address, ['marginalia']);
     const api = createORPCClient<Api>(new RPCLink({ websocket }));

@@ -82,12 +82,17 @@ async function connect(address: string): Promise<{ client: DeskClient; cookie: s
   return { ...(await connectWithCookie(origin, cookie)), cookie };
 }
 
+/** The path that a session's cookie is for; its value begins with it. */
+export function placeOf(cookie: string): string {
+  return `/${/=([^.]+)\./.exec(cookie)?.[1] ?? ''}`;
+}
+
 /** A second connection beside a browser's, with its cookie. */
 export async function connectWithCookie(
   origin: string,
   cookie: string,
 ): Promise<{ client: DeskClient; close(): void }> {
-  const socket = new WebSocket(`${origin.replace('http', 'ws')}/rpc`, ['marginalia'], {
+  const socket = new WebSocket(`${origin.replace('http', 'ws')}${placeOf(cookie)}/rpc`, ['marginalia'], {
     headers: { Cookie: cookie, Origin: origin },
   });
   socket.on('error', () => socket.terminate());

@@ -43,16 +43,15 @@ test('A killed host costs nothing that was shown as saved', async ({ page, conte
 
   desk = await serveDesk(dir, {}, Number(new URL(desk.origin).port));
   await expect(page.getByTestId('reconnecting')).toContainText('Open the address');
-  const token = new URL(desk.address).hash.replace('#token=', '');
-  const opened = await context.request.post(`${desk.origin}/session`, {
-    headers: { Authorization: `Bearer ${token}` },
-  });
-  expect(opened.status()).toBe(204);
+  const opened = await context.newPage();
+  await opened.goto(desk.address);
+  await expect(opened.getByTestId('item')).toBeVisible();
+  await opened.close();
 
   await expect(page.getByTestId('reconnecting')).toBeHidden();
   await expect(page.locator('[data-saving=true]')).toHaveCount(0);
   labelled.push(await label(8));
-  const [cookie] = await context.cookies();
+  const cookie = (await context.cookies()).at(-1)!;
   const { client, close } = await connectWithCookie(desk.origin, `${cookie.name}=${cookie.value}`);
   await expect.poll(async () => (await client.status()).labelled).toBe(labelled.length);
   const acts = await client.annotations.history({ limit: 100 });

@@ -8,13 +8,14 @@ import { connect as connectSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { runCli, serveDesk, type ServedDesk } from '../served-desk.ts';
+import { placeOf, runCli, serveDesk, type ServedDesk } from '../served-desk.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'marginalia-web-'));
 let desk: ServedDesk;
 let port = 0;
 let token = '';
 let cookie = '';
+let place = '';
 
 function send(
   path: string,
@@ -41,7 +42,7 @@ function send(
 }
 
 /** The status line that answers a WebSocket upgrade. */
-function upgrade(headers: Record<string, string>, path = '/rpc'): Promise<number> {
+function upgrade(headers: Record<string, string>, path = `${place}/rpc`): Promise<number> {
   return new Promise((resolve, reject) => {
     const socket = connectSocket(port, '127.0.0.1', () => {
       const lines = Object.entries({
@@ -83,7 +84,7 @@ describe('Before the token is exchanged', () => {
     expect(page.headers['content-security-policy']).toContain("default-src 'none'");
     expect(page.headers['content-security-policy']).not.toContain("script-src 'self' 'unsafe-inline'");
     expect(page.headers['x-content-type-options']).toBe('nosniff');
-    expect((await send('/pixels/abc/0')).status).toBe(401);
+    expect((await send('/pixels/abc/0')).status).toBe(404);
     expect(await upgrade({ Origin: `http://127.0.0.1:${port}` })).toBe(403);
   });
   test('a wrong token opens nothing', async () => {
@@ -100,10 +101,15 @@ describe('The token', () => {
     expect(set).toContain('HttpOnly');
     expect(set).toContain('SameSite=Strict');
     cookie = set.split(';')[0];
+    place = placeOf(cookie);
+    expect(set).toContain(`Path=${place}`);
+    expect(first.headers.location).toBe(place);
     expect((await send('/session', { method: 'POST', headers: { Authorization: `Bearer ${token}` } })).status).toBe(
       401,
     );
-    expect((await send('/session', { method: 'POST', headers: { Cookie: cookie } })).status).toBe(204);
+    expect((await send(`${place}/session`, { method: 'POST', headers: { Cookie: cookie } })).status).toBe(204);
+    expect((await send(`${place}/session`, { method: 'POST' })).status).toBe(401);
+    expect((await send('/session', { method: 'POST', headers: { Cookie: cookie } })).status).toBe(401);
   });
 });
 
@@ -121,7 +127,7 @@ describe('With a session', () => {
     ['its own origin', () => ({ Origin: own() }), 404],
     ['localhost', () => ({ Host: `localhost:${port}` }), 404],
   ])('pixels asked with %s', async (_name, headers, status) => {
-    expect((await send('/pixels/abc/0', { headers: { Cookie: cookie, ...headers() } })).status).toBe(status);
+    expect((await send(`${place}/pixels/abc/0`, { headers: { Cookie: cookie, ...headers() } })).status).toBe(status);
   });
 
   test.each([
