@@ -3,9 +3,10 @@
  * by page, and a file that appears under its name only when all of it is on disk.
  */
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { EngineError } from './domain/errors.ts';
 import { WRITERS, type ExportRow } from './export/index.ts';
-import type { ItemRecord, ProjectStore } from './store/index.ts';
+import { syncFolder, type ItemRecord, type ProjectStore } from './store/index.ts';
 
 const PAGE = 500;
 
@@ -79,6 +80,7 @@ export function writeWhole(file: string, pieces: Iterable<string | Uint8Array>):
       closeSync(fd);
     }
     renameSync(temporary, file);
+    syncFolder(dirname(resolve(file)));
   } catch (error) {
     rmSync(temporary, { force: true });
     if (error instanceof EngineError) throw error;

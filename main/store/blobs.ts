@@ -42,8 +42,12 @@ export function openBlobs(projectDir: string): Blobs {
       const sha256 = createHash('sha256').update(bytes).digest('hex');
       const file = pathOf(sha256);
       return translated({ file }, () => {
-        if (fs.existsSync(file) && blobs.isIntact(sha256)) return sha256;
-        fs.mkdirSync(dir, { recursive: true });
+        if (fs.existsSync(file) && blobs.isIntact(sha256)) {
+          // Whoever wrote it may have been stopped before this.
+          syncFolder(dir);
+          return sha256;
+        }
+        if (!fs.existsSync(dir)) makeFolder(dir);
         const temporary = path.join(dir, `.tmp-${process.pid}-${++written}`);
         try {
           const fd = fs.openSync(temporary, 'wx', 0o644);
@@ -94,14 +98,38 @@ export function openBlobs(projectDir: string): Blobs {
   return blobs;
 }
 
-/** Makes a folder's entries (a rename, a new file) last; Windows does so by itself. */
+/** Makes a folder's entries (a rename, a new file) last; Windows does so by itself, and some file systems of other machines cannot. */
 export function syncFolder(dir: string): void {
   if (process.platform === 'win32') return;
   const fd = fs.openSync(dir, 'r');
   try {
     fs.fsyncSync(fd);
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code !== 'EINVAL' && code !== 'ENOTSUP') throw error;
   } finally {
     fs.closeSync(fd);
+  }
+}
+
+/** Makes a folder, and those above it that are missing, and makes them last. */
+export function makeFolder(dir: string): void {
+  const last = path.resolve(dir);
+  const first = fs.mkdirSync(last, { recursive: true });
+  if (first === undefined) return syncParent(last);
+  for (let made = last; ; made = path.dirname(made)) {
+    syncParent(made);
+    if (made === first || made === path.dirname(made)) return;
+  }
+}
+
+/** A folder above may not be ours to open; its owner made it last. */
+function syncParent(dir: string): void {
+  try {
+    syncFolder(path.dirname(dir));
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code !== 'EACCES' && code !== 'EPERM') throw error;
   }
 }
 
@@ -117,9 +145,9 @@ export function syncFile(file: string): void {
 
 function hashFile(file: string): string {
   const digest = createHash('sha256');
-  const piece = Buffer.allocUnsafe(1 << 20);
   const fd = fs.openSync(file, 'r');
   try {
+    const piece = Buffer.allocUnsafe(Math.min(1 << 20, fs.fstatSync(fd).size + 1));
     for (let read = fs.readSync(fd, piece); read > 0; read = fs.readSync(fd, piece))
       digest.update(piece.subarray(0, read));
   } finally {

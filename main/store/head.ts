@@ -8,6 +8,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { AuditHead, AuditReader } from './audit.ts';
+import { syncFolder } from './blobs.ts';
 
 const LINE_BYTES = 128;
 const LINE = /^marginalia (\d{1,15}) ([0-9a-f]{64}) *\n$/;
@@ -50,6 +51,8 @@ export function openHead(dir: string, initial: AuditHead): HeadFile {
     put(initial);
     fs.ftruncateSync(fd, LINE_BYTES);
     fs.fsyncSync(fd);
+    // Else a power loss takes the line away, which reads as a trail that was tampered with.
+    if (found === null) syncFolder(dir);
   } catch (error) {
     fs.closeSync(fd);
     throw error;
