@@ -270,10 +270,8 @@ export class Project {
     items: ItemViewData[];
     next: number | null;
   } {
-    const limit = options.limit ?? 100;
-    const records = this.#store.items.list({ ...options, limit });
-    const next = records.length < limit ? null : (records.at(-1)?.seq ?? null);
-    return { items: records.map((record) => itemView(record, this.#store.annotations.ofItem(record.id))), next };
+    const { items, next } = this.#store.items.page(options);
+    return { items: items.map((record) => itemView(record, this.#store.annotations.ofItem(record.id))), next };
   }
 
   /** The path of an item's image part, for whoever sends its pixels. Errors: `item-unknown`. */

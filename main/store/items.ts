@@ -57,10 +57,22 @@ export interface PoolRows {
   by: Int32Array;
 }
 
+export interface ListOptions {
+  after?: number;
+  limit?: number;
+  state?: ItemState;
+  search?: string;
+}
+
+/** How many items are looked through for one page: some 20 ms. */
+const LOOKED_THROUGH = 20_000;
+
 export interface ItemReader {
   get(id: ItemId): ItemRecord | null;
   /** Items after a `seq`, in that order; `search` looks for words in the name, the group or the text. */
-  list(options?: { after?: number; limit?: number; state?: ItemState; search?: string }): ItemRecord[];
+  list(options?: ListOptions): ItemRecord[];
+  /** The same for a window, which must not wait: where it has to look for them it looks at 20,000 at most, so that a page may be short, and says from where to go on; null at the end. */
+  page(options?: ListOptions): { items: ItemRecord[]; next: number | null };
   /** Every item: pool and audit set, whatever its state. About 2 s for a million. */
   poolRows(): PoolRows;
   /** The parts of the items named by `seq`, in that order; unknown ones have none. */
@@ -104,13 +116,15 @@ interface ItemRow {
   decided_by: number | null;
 }
 
-const ITEM = `SELECT i.seq, i.id, i.name, i."group", i.cluster, i.component, i.role, i.source, i.added_at,
-  coalesce(s.state, 'open') AS state, s.classes, s.decided_by FROM items i LEFT JOIN item_state s ON s.item = i.seq`;
+const COLUMNS = `SELECT i.seq, i.id, i.name, i."group", i.cluster, i.component, i.role, i.source, i.added_at,
+  coalesce(s.state, 'open') AS state, s.classes, s.decided_by`;
+const ITEM = `${COLUMNS} FROM items i LEFT JOIN item_state s ON s.item = i.seq`;
 
+/** In the order of the index that each walks along, so that nothing is sorted. */
 const IN_STATE = {
-  any: '',
-  open: 'AND s.state IS NULL',
-  other: 'AND s.state = @state',
+  any: `${ITEM} WHERE i.seq > @after AND i.seq <= @upTo`,
+  open: `${ITEM} WHERE i.seq > @after AND i.seq <= @upTo AND s.state IS NULL`,
+  other: `${COLUMNS} FROM item_state s JOIN items i ON i.seq = s.item WHERE s.state = @state AND s.item > @after AND s.item <= @upTo`,
 };
 
 /** Prepares reading items on any connection. */
@@ -122,16 +136,17 @@ export function createItemReader(db: Db): ItemReader {
     'SELECT part, kind, path, sha256, size_bytes, width, height, format, body FROM parts WHERE part >= ? AND part < ? ORDER BY part',
   );
   const list = (state: keyof typeof IN_STATE, searched: boolean) =>
-    db.prepare<[{ after: number; limit: number; state: string; like: string }], ItemRow>(
-      `${ITEM} WHERE i.seq > @after ${IN_STATE[state]} ${
+    db.prepare<[{ after: number; upTo: number; limit: number; state: string; like: string }], ItemRow>(
+      `${IN_STATE[state]} ${
         searched
           ? `AND (i.name LIKE @like ESCAPE '\\' OR i."group" LIKE @like ESCAPE '\\'
               OR EXISTS (SELECT 1 FROM parts p WHERE p.part >= i.seq * ${PARTS_PER_ITEM} AND p.part < (i.seq + 1) * ${PARTS_PER_ITEM} AND p.body LIKE @like ESCAPE '\\'))`
           : ''
-      } ORDER BY i.seq LIMIT @limit`,
+      } ORDER BY ${state === 'other' ? 's.item' : 'i.seq'} LIMIT @limit`,
     );
   const lists = new Map<string, ReturnType<typeof list>>();
   const size = db.prepare<[], { n: number }>('SELECT count(*) AS n FROM items');
+  const newest = db.prepare<[], number>('SELECT coalesce(max(seq), 0) FROM items').pluck();
   const columns = db
     .prepare<[], [number, ItemId, number, number, Role, ItemState | null, string | null, number | null]>(
       'SELECT i.seq, i.id, i.component, i.cluster, i.role, s.state, s.classes, s.decided_by FROM items i LEFT JOIN item_state s ON s.item = i.seq ORDER BY i.seq',
@@ -160,18 +175,28 @@ export function createItemReader(db: Db): ItemReader {
     parts: partsOf(row.seq),
   });
 
+  function between(upTo: number, { after = 0, limit = 100, state, search = '' }: ListOptions): ItemRecord[] {
+    const wanted = state === undefined ? 'any' : state === 'open' ? 'open' : 'other';
+    const key = `${wanted} ${search === ''}`;
+    const statement = lists.get(key) ?? list(wanted, search !== '');
+    lists.set(key, statement);
+    const like = `%${search.replace(/[\\%_]/g, '\\$&')}%`;
+    return statement.all({ after, upTo, limit, state: state ?? '', like }).map(recordOf);
+  }
+
   return {
     get(id) {
       const row = byId.get(id);
       return row ? recordOf(row) : null;
     },
-    list({ after = 0, limit = 100, state, search = '' } = {}) {
-      const wanted = state === undefined ? 'any' : state === 'open' ? 'open' : 'other';
-      const key = `${wanted} ${search === ''}`;
-      const statement = lists.get(key) ?? list(wanted, search !== '');
-      lists.set(key, statement);
-      const like = `%${search.replace(/[\\%_]/g, '\\$&')}%`;
-      return statement.all({ after, limit, state: state ?? '', like }).map(recordOf);
+    list: (options = {}) => between(Number.MAX_SAFE_INTEGER, options),
+    page(options = {}) {
+      const { after = 0, limit = 100, state, search = '' } = options;
+      const isSought = search !== '' || state === 'open';
+      const upTo = isSought ? after + LOOKED_THROUGH : Number.MAX_SAFE_INTEGER;
+      const items = between(upTo, options);
+      if (items.length === limit) return { items, next: items[limit - 1].seq };
+      return { items, next: upTo < (newest.get() ?? 0) ? upTo : null };
     },
     poolRows: () =>
       db.transaction(() => {

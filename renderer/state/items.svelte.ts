@@ -78,11 +78,21 @@ export class Items {
     this.loading = true;
     const state = this.filter === 'all' ? undefined : this.filter;
     const search = this.search.trim() === '' ? undefined : this.search.trim();
-    const page = await this.#desk.try((api) => api.items.list({ state, search, after, limit }));
-    if (asked !== this.#asked) return;
+    const found: ItemViewData[] = [];
+    // A search goes through a large project piece by piece; what it found last is shown meanwhile.
+    for (let from: number | null = after; from !== null && found.length < limit;) {
+      const page = await this.#desk.try((api) =>
+        api.items.list({ state, search, after: from ?? 0, limit: limit - found.length }),
+      );
+      if (asked !== this.#asked) return;
+      if (!page) {
+        this.loading = false;
+        return;
+      }
+      found.push(...page.items);
+      from = this.#next = page.next;
+    }
     this.loading = false;
-    if (!page) return;
-    this.list = after === 0 ? page.items : [...this.list, ...page.items];
-    this.#next = page.next;
+    this.list = after === 0 ? found : [...this.list, ...found];
   }
 }

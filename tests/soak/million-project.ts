@@ -67,7 +67,7 @@ export function millionProject(count = 1_000_000): string {
     strategy: 'random',
     modelVersion: null,
     seed: 1,
-    why: { code: 'random' },
+    why: { code: 'random', distribution: null },
   }));
   store.queue.replace(queue, { keepFirst: 0 });
   store.close();
