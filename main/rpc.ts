@@ -7,6 +7,9 @@
 import type { ChildProcess } from 'node:child_process';
 import { ORPCError } from '@orpc/client';
 import type { SupportedMessagePort } from '@orpc/client/message-port';
+import { RequestHeadersPlugin, type RequestHeadersPluginContext } from '@orpc/server/plugins';
+import { ACCOUNT } from './account.ts';
+import { decodeWho, WHO_HEADER } from './domain/caller.ts';
 import { EngineError, type ErrorShape } from './domain/errors.ts';
 
 const ENGINE_ERROR = 'ENGINE';
@@ -60,6 +63,17 @@ export async function* receiveStream<T>(stream: AsyncIterable<T>): AsyncGenerato
   }
 }
 
+/** What a call carries besides its input: the transport's headers, or nothing within one process. */
+export type CallContext = RequestHeadersPluginContext;
+
+/** For every handler that serves the contract over a transport: headers reach the calls. */
+export const servingOptions = () => ({ plugins: [new RequestHeadersPlugin<CallContext>()] });
+
+/** The caller's name from the header, else the machine's account. */
+export function callerOf(context: CallContext): string {
+  return decodeWho(context.reqHeaders?.get(WHO_HEADER) ?? null) ?? ACCOUNT;
+}
+
 async function* mapStreamErrors<T>(stream: AsyncIterator<T>, map: (error: unknown) => unknown): AsyncGenerator<T> {
   try {
     for (;;) {
@@ -99,7 +113,8 @@ export function parentPort(): SupportedMessagePort {
       else process.on(event as 'message', (data: unknown) => callback({ data }));
     },
     postMessage(data: unknown) {
-      if (process.connected) process.send?.(data);
+      // That the other end died meanwhile is heard as `close`.
+      if (process.connected) process.send?.(data, undefined, undefined, () => undefined);
     },
   };
 }
