@@ -4,13 +4,13 @@
  * outputs as our own, and tried on a tiny batch before anything else happens with it.
  */
 import { EngineError } from '../domain/errors.ts';
-import { type Dim, GraphBuilder, type OnnxModel, readModel, type TensorInfo } from '../onnx/index.ts';
+import { type Dim, GraphBuilder, type OnnxModel, readModel, scanModel, type TensorInfo } from '../onnx/index.ts';
 import { assemble } from './assemble.ts';
 import { type Block, type ImagePreparation, inputsOf, type Preparation, type TokensPreparation } from './block.ts';
 import { cardOf, type EncoderCard, type EncoderFile } from './encoder.ts';
 import { unitLength } from './text-block.ts';
-import { openSession, type Tensor, tensor } from './session.ts';
-import { openTokenizer, TOKENIZER_KEY } from './tokens.ts';
+import { TOKENIZER_KEY } from './tokens.ts';
+import { type TrialFeed, type TrialOutput, type Trials, trialsHere } from './trial.ts';
 
 /** What the publisher's card says about an image encoder. `side` may be left out where the file fixes it. */
 export interface ImportedImage {
@@ -42,12 +42,16 @@ export interface Inspection extends EncoderFile {
 
 const OLDEST_OPSET = 13;
 const NEWEST_OPSET = 22;
+/** Numbers per item; the embeddings of a pool are held in memory. */
+const WIDEST = 16_384;
 
-/** Checks an encoder by running it on two blank items. Errors: `encoder-invalid`, saying what is wrong and what to do. */
+/** Checks an encoder by running it on two blank items, wherever `trials` does that (default: in this process, which it may take along). Errors: `encoder-invalid`, saying what is wrong and what to do; `out-of-memory`. */
 export async function inspectImportedEncoder(
   bytes: Uint8Array,
   told: ImportedImage | ImportedText,
+  trials: Trials = trialsHere,
 ): Promise<Inspection> {
+  scanModel(bytes);
   const model = readModel(bytes);
   if (model.opset < OLDEST_OPSET || model.opset > NEWEST_OPSET) {
     throw invalid(
@@ -62,12 +66,10 @@ export async function inspectImportedEncoder(
       'Export the model again with a free batch size (a dynamic first axis).',
     );
   }
-  const preparation = told.kind === 'image' ? imagePreparation(model, told) : tokensPreparation(model, told);
-  const trial = await runTrial(bytes, model, preparation);
-  const outputs = model.outputs.flatMap(({ name }) => {
-    const dims = trial[name]?.dims;
-    return trial[name]?.type === 'float32' ? [{ name, dims: [...dims] }] : [];
-  });
+  const { preparation, feeds } = await (told.kind === 'image'
+    ? imageTrial(model, told)
+    : tokensTrial(model, told, trials));
+  const outputs = (await trials.model(bytes, feeds)).filter(({ type }) => type === 'float32');
   const usable = outputs.filter(({ dims }) => dims[0] === 2 && rankServes(dims, preparation));
   const chosen = told.output ? usable.find(({ name }) => name === told.output) : prefer(usable);
   if (!chosen) {
@@ -77,8 +79,14 @@ export async function inspectImportedEncoder(
       'Choose a model that gives one vector per item, or a feature map, as float32.',
     );
   }
-  const values = trial[chosen.name].data as Float32Array;
-  if (!values.every(Number.isFinite)) {
+  const width = widthOf(chosen);
+  if (width < 1 || width > WIDEST) {
+    throw invalid(
+      `The output “${chosen.name}” gives ${width} numbers per item; 1 to ${WIDEST} can be used.`,
+      'Name another output of the model, or choose a model that gives one vector per item.',
+    );
+  }
+  if (!chosen.finite) {
     throw invalid(
       `The output “${chosen.name}” is not finite for a blank item.`,
       'Check the mean and the standard deviation of the pixels, or export the model in float32.',
@@ -86,9 +94,14 @@ export async function inspectImportedEncoder(
   }
   const block = wrap(bytes, model, preparation, chosen, told.kind === 'text' ? told.tokenizer : null);
   const joined = assemble([block], null);
-  // Loading the joined file proves that the wrapping is valid too.
-  await (await openSession(joined)).close();
-  return { outputs, output: chosen.name, model: joined, card: cardOf(joined, [block], 'imported', 0) };
+  // Running the joined file proves that the wrapping is valid too, and this time the items are not blank.
+  await trials.model(joined, joinedFeeds(preparation));
+  return {
+    outputs: outputs.map(({ name, dims }) => ({ name, dims })),
+    output: chosen.name,
+    model: joined,
+    card: cardOf(joined, [block], 'imported', 0),
+  };
 }
 
 function rankServes(dims: readonly number[], { kind }: Preparation): boolean {
@@ -98,6 +111,38 @@ function rankServes(dims: readonly number[], { kind }: Preparation): boolean {
 /** Vectors before feature maps; among them the first. */
 function prefer<T extends { dims: number[] }>(outputs: readonly T[]): T | undefined {
   return outputs.find(({ dims }) => dims.length === 2) ?? outputs[0];
+}
+
+/** Vector [n, d], token vectors [n, tokens, d], feature map [n, d, height, width]. */
+const widthOf = ({ dims }: { dims: readonly number[] }) => dims[dims.length === 3 ? 2 : 1];
+
+/** How items become tensors, and the tensors of two blank ones. */
+interface Trial {
+  preparation: ImagePreparation | TokensPreparation;
+  feeds: TrialFeed[];
+}
+
+function imageTrial(model: OnnxModel, told: ImportedImage): Trial {
+  const preparation = imagePreparation(model, told);
+  const { side, channels } = preparation;
+  const [input] = model.inputs;
+  const dims = layout(input).last ? [2, side, side, channels] : [2, channels, side, side];
+  return { preparation, feeds: [{ name: input.name, dtype: 'float32', dims, fill: 0 }] };
+}
+
+async function tokensTrial(model: OnnxModel, told: ImportedText, trials: Trials): Promise<Trial> {
+  checkTokenInputs(model);
+  const { padId } = await trials.tokenizer(told.tokenizer);
+  const fills: Record<string, number> = { input_ids: padId, attention_mask: 1, token_type_ids: 0 };
+  const feeds = model.inputs.map(({ name, dtype }) => ({ name, dtype, dims: [2, 4], fill: fills[name] }));
+  return { preparation: { kind: 'text', method: 'tokens', maxTokens: told.maxTokens ?? 512, padId }, feeds };
+}
+
+function joinedFeeds(preparation: ImagePreparation | TokensPreparation): TrialFeed[] {
+  return inputsOf(preparation).map(({ name, dtype, dims }) => {
+    const fill = preparation.kind === 'image' ? 0.5 : name === 'text_tokens' ? preparation.padId : 1;
+    return { name, dtype, dims: dims.map((dim) => (typeof dim === 'number' ? dim : dim === 'tokens' ? 5 : 2)), fill };
+  });
 }
 
 function imagePreparation(model: OnnxModel, told: ImportedImage): ImagePreparation {
@@ -155,7 +200,7 @@ function layout(input: TensorInfo): { channels: Dim; height: Dim; width: Dim; la
 
 const TOKEN_INPUTS = new Set(['input_ids', 'attention_mask', 'token_type_ids']);
 
-function tokensPreparation(model: OnnxModel, told: ImportedText): TokensPreparation {
+function checkTokenInputs(model: OnnxModel): void {
   const names = model.inputs.map((input) => input.name);
   const wrong = model.inputs.find((i) => !TOKEN_INPUTS.has(i.name) || (i.dtype !== 'int64' && i.dtype !== 'int32'));
   if (!names.includes('input_ids') || wrong) {
@@ -164,41 +209,6 @@ function tokensPreparation(model: OnnxModel, told: ImportedText): TokensPreparat
       'Choose a model that was exported with these inputs.',
     );
   }
-  return {
-    kind: 'text',
-    method: 'tokens',
-    maxTokens: told.maxTokens ?? 512,
-    padId: openTokenizer(told.tokenizer).padId,
-  };
-}
-
-async function runTrial(
-  bytes: Uint8Array,
-  model: OnnxModel,
-  preparation: Preparation,
-): Promise<Record<string, Tensor>> {
-  const session = await openSession(bytes);
-  try {
-    const feeds = model.inputs.map((input): [string, Tensor] => {
-      if (preparation.kind === 'image') {
-        const { side, channels } = preparation;
-        const dims = layout(input).last ? [2, side, side, channels] : [2, channels, side, side];
-        return [input.name, tensor(new Float32Array(2 * channels * side * side), dims)];
-      }
-      const fill =
-        input.name === 'token_type_ids'
-          ? 0
-          : input.name === 'attention_mask'
-            ? 1
-            : (preparation as TokensPreparation).padId;
-      const dims = [2, 4];
-      if (input.dtype === 'int32') return [input.name, tensor(new Int32Array(8).fill(fill), dims)];
-      return [input.name, tensor(new BigInt64Array(8).fill(BigInt(fill)), dims)];
-    });
-    return await session.run(Object.fromEntries(feeds));
-  } finally {
-    await session.close();
-  }
 }
 
 /** The model between our tensors and one vector per item: feature maps averaged over positions, token vectors over real tokens and scaled to unit length. */
@@ -206,7 +216,7 @@ function wrap(
   bytes: Uint8Array,
   model: OnnxModel,
   preparation: ImagePreparation | TokensPreparation,
-  { name, dims }: { name: string; dims: number[] },
+  { name, dims }: TrialOutput,
   tokenizer: string | null,
 ): Block {
   const g = new GraphBuilder('imported', { opset: model.opset });
@@ -230,7 +240,7 @@ function wrap(
     const count = g.node('ReduceSum', [mask, g.ints(1)], { keepdims: 0 });
     features = unitLength(g, g.node('Div', [sum, count]));
   }
-  const width = dims[1 + (dims.length === 3 ? 1 : 0)];
+  const width = widthOf({ dims });
   g.output('features', 'float32', ['n', width], features);
   return {
     kind: preparation.kind,

@@ -38,3 +38,4 @@ export {
   type SessionOptions,
   type Tensor,
 } from './session.ts';
+export { trialsHere, type TrialFeed, type TrialOutput, type Trials } from './trial.ts';
