@@ -30,6 +30,7 @@ export function statusOf(store: ProjectStore, now: Now): Status {
       : (now.auditNow.get(live.version) ?? (live.metrics as { audit: IntervalData }).audit);
   const settled = now.guarantee?.settled ?? 0;
   const open = pool.open + audit.open;
+  const today = systemClock();
   const perClass = Object.fromEntries(
     schema.classes.map((name) => [name, (pool.classes[name] ?? 0) + (audit.classes[name] ?? 0)]),
   );
@@ -62,7 +63,8 @@ export function statusOf(store: ProjectStore, now: Now): Status {
     problems,
     canUndo: store.annotations.head().sequence > 0,
     canRedo: now.canRedo,
-    today: store.annotations.pace(new Date(systemClock()).setHours(0, 0, 0, 0)),
+    // Nothing of a day to come, which a wrong clock may have put on record.
+    today: store.annotations.pace(new Date(today).setHours(0, 0, 0, 0), today + 60_000),
     encoder: encoderViews(store)[0] ?? null,
     device: now.device,
     deviceChoice: now.deviceChoice,

@@ -50,7 +50,7 @@ export interface Annotation {
   /** The label that this is a second reading of; null for all that decides. */
   repeats: number | null;
   annotator: string;
-  /** When it was recorded: milliseconds since 1970, UTC, never before the previous one. */
+  /** When it was recorded, as this computer's clock said: milliseconds since 1970, UTC. The order of acts is that of `sequence`: a clock can be set back. */
   at: number;
   durationMs: number;
   suggestion: Suggestion | null;

@@ -9,7 +9,7 @@
 
 /** A label, as far as pace is concerned. */
 export interface TimedAct {
-  /** When it was recorded, milliseconds since 1970, not before the one before it. */
+  /** When it was recorded, milliseconds since 1970; may be before the one before it, where the clock was set back. */
   at: number;
   durationMs: number;
 }
@@ -46,7 +46,9 @@ export function sessionsOf(acts: readonly TimedAct[]): Session[] {
   const sessions: Session[] = [];
   acts.forEach(({ at, durationMs }, i) => {
     const last = sessions.at(-1);
-    if (last && at - durationMs - acts[i - 1].at < SESSION_GAP_MS) last.to = i + 1;
+    const before = acts[i - 1]?.at;
+    const follows = last && at - durationMs - before < SESSION_GAP_MS && before - at < SESSION_GAP_MS;
+    if (follows) last.to = i + 1;
     else sessions.push({ from: i, to: i + 1, startedAt: at - durationMs });
   });
   return sessions;
@@ -80,7 +82,7 @@ export function paceChanges(acts: readonly TimedAct[]): Change[] {
     const direction = slower > ALARM ? 'slower' : 'faster';
     slower = faster = 0;
     const before = changes.at(-1);
-    if (!before || acts[i].at - before.at >= QUIET_MS) changes.push({ index: i, at: acts[i].at, direction });
+    if (!before || Math.abs(acts[i].at - before.at) >= QUIET_MS) changes.push({ index: i, at: acts[i].at, direction });
   }
   return changes;
 }
@@ -107,12 +109,12 @@ export interface Pace {
 /** The pace at a moment. */
 export function paceAt(acts: readonly TimedAct[], now: number): Pace {
   const last = sessionsOf(acts).at(-1);
-  const own = last && now - acts[acts.length - 1].at < SESSION_GAP_MS ? acts.slice(last.from) : [];
+  const own = last && Math.abs(now - acts[acts.length - 1].at) < SESSION_GAP_MS ? acts.slice(last.from) : [];
   const recent = own.slice(-RECENT).map(({ durationMs }) => durationMs / 1000);
   const logs = acts.map(({ durationMs }) => Math.log(Math.max(1, durationMs)));
   const usual = usualPace(acts, logs, acts.length);
   const change = own.length === 0 ? undefined : paceChanges(acts).at(-1);
-  const isNews = change !== undefined && now - change.at < NEWS_MS;
+  const isNews = change !== undefined && Math.abs(now - change.at) < NEWS_MS;
   return {
     recentSeconds: recent.length < WARM_UP ? null : median(recent),
     usualSeconds: usual && Math.exp(usual.centre) / 1000,

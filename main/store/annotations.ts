@@ -87,8 +87,10 @@ export interface AnnotationReader {
   undoable(annotator: string): Annotation | null;
   /** The act that `redo` would let stand again, or null. */
   redoable(annotator: string): Annotation | null;
-  /** Labels by people since `at` (ms), and the median of the time they took; null for none. */
-  pace(at: number): { labels: number; medianMs: number | null };
+  /** Labels by people since `at` (ms) and before `until`, and the median of the time they took; null for none. */
+  pace(at: number, until?: number): { labels: number; medianMs: number | null };
+  /** Acts after a sequence number that the clock puts more than a second before the act before them: it was set back. */
+  clockSetBack(after?: number): { sequence: number; at: number; before: number }[];
 }
 
 export interface AnnotationWriter extends AnnotationReader {
@@ -137,10 +139,14 @@ export function createAnnotationReader(db: Db): AnnotationReader {
        ORDER BY a.sequence DESC LIMIT 1)`,
   );
   const durations = db
-    .prepare<[number, string], number>(
-      `SELECT duration_ms FROM annotations a WHERE at >= ? AND act = 'label' AND annotator <> ? AND ${STANDS} ORDER BY duration_ms`,
+    .prepare<[number, number, string], number>(
+      `SELECT duration_ms FROM annotations a WHERE at >= ? AND at < ? AND act = 'label' AND annotator <> ? AND ${STANDS} ORDER BY duration_ms`,
     )
     .pluck();
+  const setBack = db.prepare<[number], { sequence: number; at: number; before: number }>(
+    `SELECT a.sequence, a.at, b.at AS before FROM annotations a JOIN annotations b ON b.sequence = a.sequence - 1
+     WHERE a.sequence > ? AND a.at < b.at - 1000 ORDER BY a.sequence`,
+  );
   const orNull = (row: AnnotationRow | undefined) => (row ? annotationOf(row) : null);
   return {
     get: (sequence) => orNull(one.get(sequence)),
@@ -153,14 +159,15 @@ export function createAnnotationReader(db: Db): AnnotationReader {
     labelsAfter: (sequence) => labelsAfter.get(sequence) ?? 0,
     undoable: (annotator) => orNull(undoable.get(annotator)),
     redoable: (annotator) => orNull(redoable.get({ annotator })),
-    pace(at) {
-      const values = durations.all(at, IMPORTER);
+    pace(at, until = Number.MAX_SAFE_INTEGER) {
+      const values = durations.all(at, until, IMPORTER);
       const middle = (values.length - 1) / 2;
       return {
         labels: values.length,
         medianMs: values.length === 0 ? null : (values[Math.floor(middle)] + values[Math.ceil(middle)]) / 2,
       };
     },
+    clockSetBack: (after = 0) => setBack.all(after),
   };
 }
 
@@ -177,8 +184,8 @@ export function createAnnotationWriter(
 ): Appending {
   const { clock, schema, tally, states, audit } = parts;
   const reader = createAnnotationReader(db);
-  const last = db.prepare<[], { sequence: number; at: number; hash: string }>(
-    'SELECT sequence, at, hash FROM annotations ORDER BY sequence DESC LIMIT 1',
+  const last = db.prepare<[], { sequence: number; hash: string }>(
+    'SELECT sequence, hash FROM annotations ORDER BY sequence DESC LIMIT 1',
   );
   const insert = db.prepare(
     `INSERT INTO annotations (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -223,12 +230,12 @@ export function createAnnotationWriter(
   }
 
   function appendWithin(draft: AnnotationDraft, item: { seq: number; role: Role }): Annotation {
-    const before = last.get() ?? { sequence: 0, at: 0, hash: FIRST_HASH };
+    const before = last.get() ?? { sequence: 0, hash: FIRST_HASH };
     const inForce = schema();
     const unhashed = {
       ...checkDraft(draft, inForce),
       sequence: before.sequence + 1,
-      at: Math.max(Math.floor(clock()), before.at),
+      at: Math.floor(clock()),
     };
     if (unhashed.retracts !== null) checkRetraction(unhashed.retracts, unhashed.item);
     if (unhashed.repeats !== null) checkRepeat(unhashed.repeats, item.seq, unhashed.item);

@@ -26,7 +26,7 @@ export const PROGRAM = 'marginalia';
 export interface AuditEntry extends Required<Deed> {
   /** 1, 2, 3 … without gaps. */
   entry: number;
-  /** Milliseconds since 1970, UTC, never before the previous one. */
+  /** Milliseconds since 1970, UTC, as this computer's clock said; the order is that of `entry`. */
   at: number;
   previousHash: string;
   hash: string;
@@ -118,7 +118,7 @@ export function createAuditLog(db: Db, clock: () => number): AuditLog {
       const before = last.get() ?? { entry: 0, at: 0, hash: FIRST_HASH };
       const said = {
         entry: before.entry + 1,
-        at: Math.max(Math.floor(clock()), before.at),
+        at: Math.floor(clock()),
         who: who.normalize('NFC').toWellFormed(),
         call,
         // JSON escapes lone surrogates by itself.
