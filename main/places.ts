@@ -4,16 +4,24 @@
  * It promises the right answer in both, because the engine's bundle keeps all its files,
  * shared ones too, in one folder (`engine.vite.config.ts`).
  */
-import { extname } from 'node:path';
+import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ending = extname(import.meta.url);
 const isBundled = ending === '.js';
 
 /** The entry of a process of its own, to be started with Node. */
-export function entryOf(process: 'compute' | 'device-probe' | 'engine-process'): string {
-  return fileURLToPath(new URL(`./${process}${ending}`, import.meta.url));
+export function entryOf(name: 'compute' | 'device-probe' | 'engine-process'): string {
+  return fileURLToPath(new URL(`./${name}${ending}`, import.meta.url));
 }
 
 /** The folder of the built desk. */
 export const DESK = fileURLToPath(new URL(isBundled ? '../renderer' : '../out/renderer', import.meta.url));
+
+/** In a desktop package, below Electron's folder of resources: the carried Node and the engine that it runs. */
+export function packagedEngine(resources: string, platform = process.platform): { node: string; entry: string } {
+  return {
+    node: join(resources, 'node', platform === 'win32' ? 'node.exe' : 'node'),
+    entry: join(resources, 'engine/out/main/engine-process.js'),
+  };
+}

@@ -63,15 +63,15 @@ function bundleFiles(bundle: string): PackedFile[] {
   return filesUnder(folder).map((path) => ({ path: `out/${bundle}/${path}`, source: join(folder, path) }));
 }
 
-/** The program: bundles, native packages and a package.json that says only what Node and Electron ask. */
-export function appFiles(platform: Platform, bundles: readonly string[]): PackedFile[] {
+/** The program: bundles, a package.json that says only what Node and Electron ask, and unless left out the native packages. */
+export function appFiles(platform: Platform, bundles: readonly string[], hasNatives = true): PackedFile[] {
   const { name, version, description, license } = product;
   const main = bundles.includes('shell') ? { main: 'out/shell/index.js' } : {};
   const packageJson = { name, productName: 'Marginalia', version, description, license, type: 'module', ...main };
   return [
     { path: 'package.json', source: Buffer.from(`${JSON.stringify(packageJson, null, 2)}\n`) },
     ...bundles.flatMap(bundleFiles),
-    ...Object.entries(platform.native).flatMap(([name, native]) => packageFiles(name, native)),
+    ...Object.entries(hasNatives ? platform.native : {}).flatMap(([name, native]) => packageFiles(name, native)),
   ];
 }
 

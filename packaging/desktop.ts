@@ -1,0 +1,113 @@
+/**
+ * `npm run package`: the desktop packages of this system, by electron-builder, from a staged
+ * folder that holds what may be inside and nothing else. It ends with the list of what takes
+ * the room and fails where a package is over the budget.
+ *
+ *   --dir             only the unpacked program, no installers
+ *   --electron DIR    an unpacked Electron, instead of the one that electron-builder fetches
+ *   --platform NAME   instead of this machine's; its packages must be installed
+ *   --node FILE       a Node of your own instead of the one that npm brought
+ *   --out DIR         where to (dist/desktop)
+ */
+import { rmSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { build as buildPackages, Arch, Platform as Target } from 'electron-builder';
+import { build } from '../hosts/build.ts';
+import { checksums, appFiles, filesUnder, nodeFiles, writeFolder, type PackedFile } from './contents.ts';
+import { desktopConfig, type Staged } from './desktop-config.ts';
+import { inventory } from './inventory.ts';
+import { papers, versionOfNode } from './papers.ts';
+import { PackagingTrouble, platformNamed, ROOT, type Platform } from './platforms.ts';
+import { keepToBudget, partSizes, sizeTable } from './sizes.ts';
+
+/** What Electron loads; `shell` and `preload` are the window's, `renderer` is the desk. */
+const IN_ARCHIVE = ['shell', 'preload', 'renderer'];
+const RECORDS = ['main', 'shell', 'desk'];
+const TARGETS = { linux: Target.LINUX, darwin: Target.MAC, win32: Target.WINDOWS };
+
+/** The two halves of the program: what goes into the archive, and what lies beside it. */
+export function desktopFiles(platform: Platform, ownNode?: string): { app: PackedFile[]; resources: PackedFile[] } {
+  const app = appFiles(platform, IN_ARCHIVE, false);
+  const engine = appFiles(platform, ['main']).map((file) => ({ ...file, path: `engine/${file.path}` }));
+  const beside = [...engine, ...nodeFiles(platform, 'node', ownNode)];
+  const components = inventory(platform, RECORDS, ownNode && versionOfNode(ownNode));
+  const resources = [...beside, ...papers(platform, components, beside)];
+  return { app, resources: [...resources, checksums(resources)] };
+}
+
+/** Stages the program and packs it; gives the paths of what was made. `onlyFolder` leaves it unpacked. */
+export async function packDesktop(
+  platform: Platform,
+  options: { output: string; electron?: string; ownNode?: string; onlyFolder: boolean },
+): Promise<string[]> {
+  const stage = join(options.output, `stage-${platform.name}`);
+  const staged: Staged = {
+    app: join(stage, 'app'),
+    resources: join(stage, 'resources'),
+    output: options.output,
+    electron: options.electron,
+  };
+  rmSync(stage, { recursive: true, force: true });
+  const { app, resources } = desktopFiles(platform, options.ownNode);
+  writeFolder(app, staged.app);
+  writeFolder(resources, staged.resources);
+  const made = await buildPackages({
+    // its own folder: nothing of the checkout is to be found
+    projectDir: staged.app,
+    config: desktopConfig(staged),
+    targets: TARGETS[platform.os].createTarget(
+      options.onlyFolder ? 'dir' : undefined,
+      platform.arch === 'arm64' ? Arch.arm64 : Arch.x64,
+    ),
+    publish: 'never',
+  });
+  rmSync(stage, { recursive: true, force: true });
+  return made;
+}
+
+async function main(argv: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: argv,
+    options: {
+      dir: { type: 'boolean', default: false },
+      electron: { type: 'string' },
+      platform: { type: 'string' },
+      node: { type: 'string' },
+      out: { type: 'string', default: join(ROOT, 'dist/desktop') },
+    },
+  });
+  const platform = platformNamed(values.platform);
+  const built = await build('desktop');
+  if (built !== 0) return built;
+  const output = resolve(values.out);
+  const made = await packDesktop(platform, {
+    output,
+    electron: values.electron && resolve(values.electron),
+    ownNode: values.node,
+    onlyFolder: values.dir,
+  });
+  for (const folder of ['linux-unpacked', 'linux-arm64-unpacked', 'win-unpacked', 'mac-arm64']) {
+    const path = join(output, folder);
+    if (!statSync(path, { throwIfNoEntry: false })) continue;
+    const files = filesUnder(path).map((file) => ({ path: file, sizeBytes: statSync(join(path, file)).size }));
+    console.log(`${path}\n${sizeTable(partSizes(files))}`);
+  }
+  for (const path of made.filter((one) => /\.(exe|msi|dmg|zip|AppImage|deb|rpm)$/.test(one))) {
+    const { size } = statSync(path);
+    console.log(`${(size / 1e6).toFixed(1).padStart(8)} MB  ${path}`);
+    keepToBudget(path, size);
+  }
+  return 0;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  try {
+    process.exitCode = await main(process.argv.slice(2));
+  } catch (error) {
+    if (!(error instanceof PackagingTrouble)) throw error;
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}
