@@ -27,7 +27,6 @@ export function serveCalls(rpc: Pick<RPCHandler<object>, 'upgrade'>, ws: WebSock
     return true;
   };
   ws.on('error', () => ws.terminate());
-  ws.on('ping', hasNoReader);
   const listen = (type: 'message' | 'close', listener: (event: { data?: string }) => void) => {
     if (type === 'close') return ws.on('close', () => listener({}));
     return ws.on('message', (data: Buffer, isBinary) => {
