@@ -5,9 +5,12 @@
  */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { ACCOUNT } from '../main/account.ts';
+import { systemClock } from '../main/domain/clock.ts';
 import { DEVICES } from '../main/domain/device.ts';
 import { EngineError } from '../main/domain/errors.ts';
 import type { Task } from '../main/domain/schema.ts';
+import { audit } from './audit.ts';
 import { choice, encoderOptions, list, number, outcome, percent, text, withProject, type Command } from './command.ts';
 import { evidence, forecastLine } from './evidence.ts';
 import { explain } from './explain.ts';
@@ -260,7 +263,7 @@ export const commands: Record<string, Command> = {
     run: (context) =>
       withProject(context.positionals[0], context, async (project) => {
         const version = Number(context.positionals[1]);
-        project.promote(version, 'cli');
+        project.promote(version, ACCOUNT);
         return { json: { modelVersion: version }, text: `Version ${version} is live.` };
       }),
   },
@@ -269,7 +272,7 @@ export const commands: Record<string, Command> = {
     positionals: ['DIR'],
     run: (context) =>
       withProject(context.positionals[0], context, async (project) => {
-        const version = project.rollback('cli');
+        const version = project.rollback(ACCOUNT);
         return { json: { modelVersion: version }, text: `Version ${version} is live.` };
       }),
   },
@@ -286,7 +289,7 @@ export const commands: Record<string, Command> = {
       }),
   },
   verify: {
-    does: 'checks every annotation, blob and derived state',
+    does: 'checks every annotation, entry of the audit trail, blob and derived state',
     positionals: ['DIR'],
     run: (context) =>
       withProject(context.positionals[0], context, async (project) => {
@@ -299,6 +302,7 @@ export const commands: Record<string, Command> = {
         };
       }),
   },
+  audit,
   backup: {
     does: 'writes the whole project to one file, also while it is being used',
     positionals: ['DIR', 'FILE'],
@@ -315,7 +319,7 @@ export const commands: Record<string, Command> = {
     async run(context) {
       const { restoreBackup } = await import('../main/store/index.ts');
       const [file, dir] = context.positionals.map((path) => resolve(path));
-      restoreBackup(file, dir);
+      restoreBackup(file, dir, { who: ACCOUNT, clock: systemClock });
       return { json: { dir }, text: `Restored ${dir}.` };
     },
   },

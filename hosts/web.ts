@@ -14,6 +14,7 @@ import { RPCHandler } from '@orpc/server/ws';
 import { WebSocketServer } from 'ws';
 import { EngineError } from '../main/domain/errors.ts';
 import type { Engine } from '../main/engine.ts';
+import { servingOptions } from '../main/rpc.ts';
 import { deskFile, SECURITY_HEADERS } from './desk-files.ts';
 import { serveCalls, SOCKET_LIMITS } from './frames.ts';
 import { Gate } from './gate.ts';
@@ -137,7 +138,7 @@ export async function startWebHost(
     ...SOCKET_LIMITS,
     handleProtocols: (protocols) => (protocols.has('marginalia') ? 'marginalia' : false),
   });
-  const rpc = new RPCHandler(engine.router);
+  const rpc = new RPCHandler(engine.router, servingOptions());
   let gone: ReturnType<typeof setTimeout> | undefined;
   server.on('upgrade', (request, socket, head) => {
     socket.on('error', () => socket.destroy());

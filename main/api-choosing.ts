@@ -2,8 +2,8 @@
  * The part of the contract about choosing: how the next items are chosen, and why this
  * one was.
  */
-import { oc } from '@orpc/contract';
 import * as v from 'valibot';
+import { act, ask } from './api-call.ts';
 import { Suggested } from './api-evidence.ts';
 import { Count, ItemIdShape, ItemView } from './api-item.ts';
 
@@ -42,11 +42,11 @@ export const WhyDetails = v.object({
 });
 
 export const choosing = {
-  settings: oc.output(ChoosingSettings),
-  set: oc.input(v.partial(ChoosingSettings)).output(ChoosingSettings),
-  strategies: oc.output(v.array(v.object({ name: v.string(), cites: v.string() }))),
+  settings: ask.output(ChoosingSettings),
+  set: act.input(v.partial(ChoosingSettings)).output(ChoosingSettings),
+  strategies: ask.output(v.array(v.object({ name: v.string(), cites: v.string() }))),
   /** Why this item is asked, in full. Nothing about audit items before they are labelled: error `item-blind`. */
-  why: oc.input(v.object({ item: ItemIdShape })).output(WhyDetails),
+  why: ask.input(v.object({ item: ItemIdShape })).output(WhyDetails),
 };
 
 export type ChoosingSettingsData = v.InferOutput<typeof ChoosingSettings>;

@@ -4,8 +4,8 @@
  * claims, subgroups and drift. Every result names the model version and the seed it was
  * made with, and is on record: it is the same after a restart.
  */
-import { oc } from '@orpc/contract';
 import * as v from 'valibot';
+import { act, ask } from './api-call.ts';
 import { Count, Interval, ItemView, Measured, Probability } from './api-item.ts';
 
 /** A share that a person may choose for α or δ. */
@@ -160,7 +160,7 @@ export const DriftShape = v.object({
 
 export const evidence = {
   /** One point per model version, by labels. */
-  curve: oc.output(
+  curve: ask.output(
     v.array(
       v.object({
         version: Count,
@@ -172,26 +172,26 @@ export const evidence = {
     ),
   ),
   /** The newest report; null before the first version was measured. */
-  report: oc.output(v.nullable(EvidenceReport)),
+  report: ask.output(v.nullable(EvidenceReport)),
   /** The accuracy that the forecast and the advice go by. */
-  setTarget: oc.input(v.object({ target: Probability })).output(v.nullable(EvidenceReport)),
+  setTarget: act.input(v.object({ target: Probability })).output(v.nullable(EvidenceReport)),
   /** What could be promised now at one α and δ: a preview, not a claim. */
-  guarantee: oc
+  guarantee: ask
     .input(v.object({ alpha: Level, delta: Level }))
     .output(v.object({ ...GuaranteeShape.entries, perClass: v.array(ClassGuarantee) })),
   /** The same for many α at once, smallest first. */
-  settledAt: oc.input(v.object({ delta: Level })).output(v.array(GuaranteeShape)),
+  settledAt: ask.input(v.object({ delta: Level })).output(v.array(GuaranteeShape)),
   /** The levels that claims are made at, and the audit labels at which the next is due. */
-  levels: oc.output(v.object({ alpha: Level, delta: Level, nextLookAt: Count })),
-  setLevels: oc.input(v.object({ alpha: Level, delta: Level })).output(v.nullable(ClaimShape)),
+  levels: ask.output(v.object({ alpha: Level, delta: Level, nextLookAt: Count })),
+  setLevels: act.input(v.object({ alpha: Level, delta: Level })).output(v.nullable(ClaimShape)),
   /** The claim in force; null before the first look. */
-  claim: oc.output(v.nullable(ClaimShape)),
+  claim: ask.output(v.nullable(ClaimShape)),
   /** Puts some settled items, drawn at random, at the head of the queue. Returns how many. */
-  spotCheck: oc
+  spotCheck: act
     .input(v.object({ count: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(200)) }))
     .output(v.object({ drawn: Count })),
-  spotChecks: oc.output(SpotChecks),
-  subgroups: oc.output(
+  spotChecks: ask.output(SpotChecks),
+  subgroups: ask.output(
     v.object({
       modelVersion: v.nullable(Count),
       columns: v.array(SubgroupColumn),
@@ -200,7 +200,7 @@ export const evidence = {
     }),
   ),
   /** Every import since the first training, latest first. */
-  drift: oc.output(v.array(DriftShape)),
+  drift: ask.output(v.array(DriftShape)),
 };
 
 export const Suggested = v.nullable(v.object({ classes: Classes, probability: Share }));

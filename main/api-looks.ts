@@ -2,8 +2,8 @@
  * The part of the contract about people: labels worth a second look, how well annotators
  * agree with themselves and with each other, and their pace.
  */
-import { oc } from '@orpc/contract';
 import * as v from 'valibot';
+import { act, ask } from './api-call.ts';
 import { Suggested } from './api-evidence.ts';
 import { Count, ItemView, Measured } from './api-item.ts';
 
@@ -61,12 +61,12 @@ export const ConsistencyShape = v.object({
 
 export const looks = {
   /** Best first. A new label on an item takes it off. */
-  list: oc
+  list: ask
     .input(v.object({ limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(500)), 50) }))
     .output(v.object({ total: Count, modelVersion: v.nullable(Count), looks: v.array(SecondLook) })),
-  consistency: oc.output(ConsistencyShape),
+  consistency: ask.output(ConsistencyShape),
   /** How many places in the queue are second readings of one's own labels, and of others'. */
-  setReadings: oc
+  setReadings: act
     .input(
       v.object({
         share: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(0.2))),

@@ -3,8 +3,8 @@
  * them is unusual. Nothing is decided for anybody: they can be let back in, labelled or
  * excluded like any other.
  */
-import { oc } from '@orpc/contract';
 import * as v from 'valibot';
+import { act, ask } from './api-call.ts';
 import { Count, ItemIdShape, ItemView } from './api-item.ts';
 
 export const TrayEntry = v.object({
@@ -20,11 +20,11 @@ export const TrayEntry = v.object({
 
 export const tray = {
   /** The most unusual first. */
-  list: oc
+  list: ask
     .input(v.object({ limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(500)), 100) }))
     .output(v.object({ total: Count, entries: v.array(TrayEntry) })),
   /** Lets items back in for good. */
-  release: oc
+  release: act
     .input(v.object({ items: v.array(ItemIdShape), annotator: v.string() }))
     .output(v.object({ total: Count })),
 };

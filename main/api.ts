@@ -7,8 +7,9 @@
  * Everything that crosses is validated at this door. Foreseeable trouble crosses as an
  * EngineError, whole. Nothing has a time-out: work over a second returns a job.
  */
-import { eventIterator, oc } from '@orpc/contract';
+import { eventIterator } from '@orpc/contract';
 import * as v from 'valibot';
+import { act, ask } from './api-call.ts';
 import { choosing } from './api-choosing.ts';
 import { EncoderImport, EncoderOutputs } from './api-encoder.ts';
 import { evidence, ForecastShape, GuaranteeShape } from './api-evidence.ts';
@@ -293,7 +294,7 @@ const DirEntry = v.object({
 export const contract = {
   desk: {
     /** What is open, if anything, and where new projects would go. */
-    state: oc.output(
+    state: ask.output(
       v.object({
         version: v.string(),
         host: v.picklist(['web', 'desktop', 'cli']),
@@ -301,7 +302,7 @@ export const contract = {
         home: v.string(),
       }),
     ),
-    create: oc
+    create: act
       .input(
         v.object({
           dir: Path,
@@ -311,9 +312,9 @@ export const contract = {
         }),
       )
       .output(StatusShape),
-    open: oc.input(v.object({ dir: Path })).output(StatusShape),
+    open: ask.input(v.object({ dir: Path })).output(StatusShape),
     /** A folder's sub-folders and importable files, for hosts that have no native dialog. */
-    browse: oc.input(v.object({ dir: v.optional(Path) })).output(
+    browse: ask.input(v.object({ dir: v.optional(Path) })).output(
       v.object({
         dir: v.string(),
         parent: v.nullable(v.string()),
@@ -322,23 +323,23 @@ export const contract = {
       }),
     ),
   },
-  status: oc.output(StatusShape),
+  status: ask.output(StatusShape),
   schema: {
-    addClass: oc.input(v.object({ name: v.string() })).output(StatusShape),
+    addClass: act.input(v.object({ name: v.string() })).output(StatusShape),
   },
   imports: {
     /** The first ten rows as they would be imported, before a project exists. */
-    preview: oc.input(ImportOptions).output(PreviewShape),
-    start: oc.input(ImportOptions).output(v.object({ job: v.string() })),
-    problems: oc.output(
+    preview: ask.input(ImportOptions).output(PreviewShape),
+    start: act.input(ImportOptions).output(v.object({ job: v.string() })),
+    problems: ask.output(
       v.array(
         v.object({ job: v.string(), source: v.string(), code: v.string(), message: v.string(), hint: v.string() }),
       ),
     ),
   },
   items: {
-    get: oc.input(v.object({ item: ItemIdShape })).output(ItemView),
-    list: oc
+    get: ask.input(v.object({ item: ItemIdShape })).output(ItemView),
+    list: ask
       .input(
         v.object({
           state: v.optional(StateShape),
@@ -349,43 +350,43 @@ export const contract = {
       )
       .output(v.object({ items: v.array(ItemView), next: v.nullable(Count) })),
     /** The most similar labelled items, by cosine of embeddings. */
-    similar: oc
+    similar: ask
       .input(v.object({ item: ItemIdShape, count: v.optional(Count, 3) }))
       .output(v.array(v.object({ similarity: v.number(), view: ItemView }))),
     /** What in the item speaks for a class, under a model version. */
-    explain: oc.input(ExplanationInput).output(ExplanationShape),
+    explain: ask.input(ExplanationInput).output(ExplanationShape),
   },
   queue: {
     /** The next items to ask, best first; the first ones never change places under the annotator. */
-    next: oc
+    next: ask
       .input(v.object({ count: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(200)), 8) }))
       .output(v.array(QueueEntryView)),
   },
   annotations: {
     /** Returns only after the act is on disk. */
-    add: oc.input(AnnotationInput).output(AnnotationView),
-    undo: oc.input(v.object({ annotator: v.string() })).output(AnnotationView),
-    redo: oc.input(v.object({ annotator: v.string() })).output(AnnotationView),
-    history: oc
+    add: act.input(AnnotationInput).output(AnnotationView),
+    undo: act.input(v.object({ annotator: v.string() })).output(AnnotationView),
+    redo: act.input(v.object({ annotator: v.string() })).output(AnnotationView),
+    history: ask
       .input(v.object({ item: v.optional(ItemIdShape), before: v.optional(Count), limit: v.optional(Count, 100) }))
       .output(v.array(AnnotationView)),
   },
   versions: {
-    list: oc.output(v.array(VersionView)),
-    promote: oc.input(v.object({ version: Count })).output(v.array(VersionView)),
-    rollback: oc.output(v.array(VersionView)),
+    list: ask.output(v.array(VersionView)),
+    promote: act.input(v.object({ version: Count })).output(v.array(VersionView)),
+    rollback: act.output(v.array(VersionView)),
     /** Writes one as a file that runs without this program; the job's result is a `VersionExported`. */
-    export: oc.input(VersionExport).output(v.object({ job: v.string() })),
+    export: act.input(VersionExport).output(v.object({ job: v.string() })),
   },
   training: {
-    start: oc.output(v.object({ job: v.string() })),
+    start: act.output(v.object({ job: v.string() })),
     /** Fine-tunes networks on what is labelled: minutes, in the background. */
-    tune: oc.output(v.object({ job: v.string() })),
+    tune: act.output(v.object({ job: v.string() })),
     /** Holds the fine-tuning run still, or lets it go on. */
-    pause: oc.input(v.object({ paused: v.boolean() })).output(StatusShape),
-    settings: oc.input(v.partial(TuningSettingsShape)).output(StatusShape),
+    pause: ask.input(v.object({ paused: v.boolean() })).output(StatusShape),
+    settings: act.input(v.partial(TuningSettingsShape)).output(StatusShape),
     /** Somebody moved or typed in a window: a run that began by itself makes room. Acts say so by themselves. */
-    present: oc.output(v.void()),
+    present: ask.output(v.void()),
   },
   evidence,
   looks,
@@ -393,25 +394,25 @@ export const contract = {
   choosing,
   encoders: {
     /** Tries a file on a tiny batch and describes its outputs; nothing is kept. */
-    inspect: oc.input(EncoderImport).output(EncoderOutputs),
+    inspect: ask.input(EncoderImport).output(EncoderOutputs),
     /** Checks it likewise, keeps it, and embeds everything anew with it. */
-    import: oc.input(EncoderImport).output(v.object({ job: v.string() })),
+    import: act.input(EncoderImport).output(v.object({ job: v.string() })),
     /** Goes back to the encoders made from the pool. */
-    useOwn: oc.output(v.object({ job: v.string() })),
-    list: oc.output(v.array(EncoderView)),
+    useOwn: act.output(v.object({ job: v.string() })),
+    list: ask.output(v.array(EncoderView)),
   },
   devices: {
     /** Answers at once; what was never tried is tried from then on, and a change event tells when it was. */
-    list: oc.output(v.array(DeviceView)),
+    list: ask.output(v.array(DeviceView)),
     /** Tries a device that is not ready once more and answers when that is over. Errors: `device-unavailable`. */
-    choose: oc.input(v.object({ device: DeviceShape })).output(v.array(DeviceView)),
+    choose: act.input(v.object({ device: DeviceShape })).output(v.array(DeviceView)),
   },
   jobs: {
-    list: oc.output(v.array(JobView)),
-    cancel: oc.input(v.object({ job: v.string() })).output(JobView),
+    list: ask.output(v.array(JobView)),
+    cancel: act.input(v.object({ job: v.string() })).output(JobView),
   },
   /** First `hello`, then one event for each change, until the window goes away. */
-  changes: oc.output(eventIterator(ChangeEvent)),
+  changes: ask.output(eventIterator(ChangeEvent)),
 };
 
 export type Status = v.InferOutput<typeof StatusShape>;

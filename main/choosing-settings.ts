@@ -1,6 +1,7 @@
 /**
  * How the next items are chosen: settings of the project, and why one item was chosen.
  */
+import { ACCOUNT } from './account.ts';
 import type { ChoosingSettingsData, WhyDetailsData } from './api-choosing.ts';
 import { STRATEGIES, strategyNamed } from './acquisition/index.ts';
 import { EngineError } from './domain/errors.ts';
@@ -35,9 +36,15 @@ export class ChoosingDesk {
   }
 
   /** Errors: `usage` for a strategy that there is not. */
-  set(changes: Partial<ChoosingSettingsData>): ChoosingSettingsData {
+  set(changes: Partial<ChoosingSettingsData>, who = ACCOUNT): ChoosingSettingsData {
     if (changes.strategy !== undefined) strategyNamed(changes.strategy);
-    this.#parts.store.settings.set('choosing', { ...this.settings(), ...changes });
+    const { store } = this.#parts;
+    const choosing = { ...this.settings(), ...changes };
+    store.recorded(
+      { who, call: 'choosing.set' },
+      () => store.settings.set('choosing', choosing),
+      () => changes,
+    );
     this.#parts.changed('project');
     return this.settings();
   }

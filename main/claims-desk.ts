@@ -4,6 +4,7 @@
  * is settled as long as it is open and nobody has found the claim to be wrong. Spot checks
  * draw settled items by chance for a person to look at; too many wrong ones withdraw the claim.
  */
+import { ACCOUNT } from './account.ts';
 import type { ClaimData, GuaranteeData, SpotChecksData } from './api-evidence.ts';
 import { claimedIn, claimInForce, lastClaim, type ClaimedItems } from './claimed.ts';
 import { SETTLED } from './compute-api.ts';
@@ -40,8 +41,14 @@ export class ClaimsDesk {
   }
 
   /** Other levels hold from the next look on; what was spent stays spent. */
-  setLevels({ alpha, delta }: Level): ClaimData | null {
-    this.#parts.store.settings.set('levels', { alpha, delta });
+  setLevels({ alpha, delta }: Level, who = ACCOUNT): ClaimData | null {
+    const { store } = this.#parts;
+    const levels = { alpha, delta };
+    store.recorded(
+      { who, call: 'evidence.setLevels' },
+      () => store.settings.set('levels', levels),
+      () => levels,
+    );
     this.#parts.changed('project');
     return this.claim();
   }
@@ -149,10 +156,16 @@ export class ClaimsDesk {
   }
 
   /** Draws settled items by chance, gives them to the audit set and asks for them next, blind. Returns how many; none without a claim in force. */
-  spotCheck(count: number): { drawn: number } {
+  spotCheck(count: number, who = ACCOUNT): { drawn: number } {
     const { store, changed, seed: seedOf } = this.#parts;
     const record = claimInForce(store.reports);
-    if (!record) return { drawn: 0 };
+    const by = { who, call: 'evidence.spotCheck' };
+    if (!record)
+      return store.recorded(
+        by,
+        () => ({ drawn: 0 }),
+        (done) => done,
+      );
     const before = store.reports.auditDraws();
     const gone = new Set([...store.items.decided(), ...before.map(({ item }) => store.items.seqOf(item))]);
     const open = this.#knownOf(record).claimed.items.filter((seq) => !gone.has(seq));
@@ -160,8 +173,12 @@ export class ClaimsDesk {
     const places = createRng(seed).sample(open.length, count);
     const probability = places.length / open.length;
     const ids = store.items.idsOf(places.map((at) => open[at]));
-    const drawn = store.reports.drawAudit(ids.map((item) => ({ item, look: record.look, probability, seed })));
-    store.queue.replace([...this.waiting(), ...store.queue.next(store.queue.remaining())], { keepFirst: 0 });
+    const draw = () => {
+      const drawn = store.reports.drawAudit(ids.map((item) => ({ item, look: record.look, probability, seed })));
+      store.queue.replace([...this.waiting(), ...store.queue.next(store.queue.remaining())], { keepFirst: 0 });
+      return { drawn, look: record.look };
+    };
+    const { drawn } = store.recorded(by, draw, (done) => done);
     changed('queue');
     return { drawn };
   }

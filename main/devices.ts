@@ -5,6 +5,7 @@
  * all projects and holds for this runtime, system and driver setting; the choice is the
  * project's. Reading is cheap and never tries anything.
  */
+import { ACCOUNT } from './account.ts';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
@@ -14,6 +15,7 @@ import packageJson from '../package.json' with { type: 'json' };
 import { lowerPriority } from './compute-process.ts';
 import type { Device, RealDevice, Trial } from './domain/device.ts';
 import { EngineError } from './domain/errors.ts';
+import type { ProjectStore } from './store/index.ts';
 import { entryOf } from './places.ts';
 
 export interface DeviceEntry {
@@ -29,6 +31,7 @@ export interface DeviceEntry {
 export interface DevicesOptions {
   /** The project's setting `device`. */
   settings: { get(key: string): unknown; set(key: string, value: unknown): void };
+  recorded: ProjectStore['recorded'];
   changed(): void;
   /** Where trials are kept; default: the user's cache folder. */
   file?: string;
@@ -147,10 +150,15 @@ export class Devices {
   }
 
   /** Keeps the choice, after trying the device once more where it is not ready. Errors: `device-unavailable`. */
-  async choose(choice: Device): Promise<void> {
+  async choose(choice: Device, who = ACCOUNT): Promise<void> {
     if (choice !== 'auto' && choice !== 'cpu' && this.#trials[choice]?.state !== 'ready') await this.#try(choice);
     await this.resolve(choice);
-    this.#options.settings.set('device', choice);
+    const { recorded, settings } = this.#options;
+    recorded(
+      { who, call: 'devices.choose' },
+      () => settings.set('device', choice),
+      () => ({ device: choice }),
+    );
     this.#options.changed();
   }
 

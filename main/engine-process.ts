@@ -11,6 +11,7 @@ import packageJson from '../package.json' with { type: 'json' };
 import { ToEngine, type FromEngineMessage, type ToEngineMessage } from './api-shell.ts';
 import { EngineError } from './domain/errors.ts';
 import { Engine } from './engine.ts';
+import { servingOptions } from './rpc.ts';
 
 /** A window that is loaded anew is gone for less than this. */
 const GONE_AFTER_MS = 5000;
@@ -27,7 +28,7 @@ interface Desk {
 
 const desks = new Map<number, Desk>();
 const engine = new Engine({ host: 'desktop' });
-const rpc = new RPCHandler(engine.router);
+const rpc = new RPCHandler(engine.router, servingOptions());
 const waiting: ToEngineMessage[] = [];
 let isReady = false;
 let gone: ReturnType<typeof setTimeout> | undefined;

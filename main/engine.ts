@@ -14,7 +14,7 @@ import { ComputeProcess } from './compute-process.ts';
 import { EngineError } from './domain/errors.ts';
 import { PixelSource, type Pixels } from './pixels.ts';
 import { Project, type CreateOptions } from './project.ts';
-import { sendErrorsWhole } from './rpc.ts';
+import { callerOf, sendErrorsWhole, type CallContext } from './rpc.ts';
 
 export interface EngineOptions {
   host: 'web' | 'desktop' | 'cli';
@@ -82,7 +82,10 @@ export class Engine {
   }
 
   private buildRouter() {
-    const os = implement(contract).use(sendErrorsWhole as never);
+    const os = implement(contract)
+      .$context<CallContext>()
+      .use(sendErrorsWhole as never)
+      .use(({ context, next }) => next({ context: { who: callerOf(context) } }));
     const project = () => this.project;
     return os.router({
       desk: {
@@ -92,19 +95,21 @@ export class Engine {
           project: this.#project?.dir ?? null,
           home: this.#home,
         })),
-        create: os.desk.create.handler(({ input }) => this.create(input.dir, input)),
+        create: os.desk.create.handler(({ input, context }) => this.create(input.dir, { ...input, who: context.who })),
         open: os.desk.open.handler(({ input }) => this.open(input.dir)),
         browse: os.desk.browse.handler(({ input }) => browse(input.dir ?? homedir())),
       },
       status: os.status.handler(() => project().status()),
       schema: {
-        addClass: os.schema.addClass.handler(({ input }) => project().addClass(input.name)),
+        addClass: os.schema.addClass.handler(({ input, context }) => project().addClass(input.name, context.who)),
       },
       imports: {
         preview: os.imports.preview.handler(({ input, signal }) =>
           this.#scout.call((compute, options) => compute.preview(input, options), signal),
         ),
-        start: os.imports.start.handler(({ input }) => ({ job: project().startImport(input).id })),
+        start: os.imports.start.handler(({ input, context }) => ({
+          job: project().startImport(input, context.who).id,
+        })),
         problems: os.imports.problems.handler(() => project().importProblems()),
       },
       items: {
@@ -124,33 +129,43 @@ export class Engine {
       },
       versions: {
         list: os.versions.list.handler(() => project().versions()),
-        promote: os.versions.promote.handler(({ input }) => {
-          project().promote(input.version, 'desk');
+        promote: os.versions.promote.handler(({ input, context }) => {
+          project().promote(input.version, context.who);
           return project().versions();
         }),
-        rollback: os.versions.rollback.handler(() => {
-          project().rollback('desk');
+        rollback: os.versions.rollback.handler(({ context }) => {
+          project().rollback(context.who);
           return project().versions();
         }),
-        export: os.versions.export.handler(({ input }) => ({ job: project().exportVersion(input).id })),
+        export: os.versions.export.handler(({ input, context }) => ({
+          job: project().exportVersion(input, context.who).id,
+        })),
       },
       training: {
-        start: os.training.start.handler(() => ({ job: project().train().id })),
-        tune: os.training.tune.handler(() => ({ job: project().tune({ flip: project().status().tuning.flip }).id })),
+        start: os.training.start.handler(({ context }) => ({ job: project().train(context.who).id })),
+        tune: os.training.tune.handler(({ context }) => ({
+          job: project().tune({ flip: project().status().tuning.flip }, context.who).id,
+        })),
         pause: os.training.pause.handler(({ input }) => project().pauseTuning(input.paused)),
-        settings: os.training.settings.handler(({ input }) => project().setTuning(input)),
+        settings: os.training.settings.handler(({ input, context }) => project().setTuning(input, context.who)),
         present: os.training.present.handler(() => project().present()),
       },
       evidence: {
         curve: os.evidence.curve.handler(() => project().evidence.curve()),
         report: os.evidence.report.handler(() => project().evidence.report()),
-        setTarget: os.evidence.setTarget.handler(({ input }) => project().evidence.setTarget(input.target)),
+        setTarget: os.evidence.setTarget.handler(({ input, context }) =>
+          project().evidence.setTarget(input.target, context.who),
+        ),
         guarantee: os.evidence.guarantee.handler(({ input }) => project().evidence.guarantee(input.alpha, input.delta)),
         settledAt: os.evidence.settledAt.handler(({ input }) => project().evidence.settledAt(input.delta)),
         levels: os.evidence.levels.handler(() => project().evidence.claims.levels()),
-        setLevels: os.evidence.setLevels.handler(({ input }) => project().evidence.claims.setLevels(input)),
+        setLevels: os.evidence.setLevels.handler(({ input, context }) =>
+          project().evidence.claims.setLevels(input, context.who),
+        ),
         claim: os.evidence.claim.handler(() => project().evidence.claims.claim()),
-        spotCheck: os.evidence.spotCheck.handler(({ input }) => project().evidence.claims.spotCheck(input.count)),
+        spotCheck: os.evidence.spotCheck.handler(({ input, context }) =>
+          project().evidence.claims.spotCheck(input.count, context.who),
+        ),
         spotChecks: os.evidence.spotChecks.handler(() => project().evidence.claims.spotChecks()),
         subgroups: os.evidence.subgroups.handler(() => project().evidence.subgroups()),
         drift: os.evidence.drift.handler(() => project().evidence.drift()),
@@ -158,7 +173,9 @@ export class Engine {
       looks: {
         list: os.looks.list.handler(({ input }) => project().looks.list(input.limit)),
         consistency: os.looks.consistency.handler(() => project().looks.consistency()),
-        setReadings: os.looks.setReadings.handler(({ input }) => project().looks.setReadings(input)),
+        setReadings: os.looks.setReadings.handler(({ input, context }) =>
+          project().looks.setReadings(input, context.who),
+        ),
       },
       tray: {
         list: os.tray.list.handler(({ input }) => project().tray.list(input.limit)),
@@ -166,26 +183,28 @@ export class Engine {
       },
       choosing: {
         settings: os.choosing.settings.handler(() => project().choosing.settings()),
-        set: os.choosing.set.handler(({ input }) => project().choosing.set(input)),
+        set: os.choosing.set.handler(({ input, context }) => project().choosing.set(input, context.who)),
         strategies: os.choosing.strategies.handler(() => project().choosing.strategies()),
         why: os.choosing.why.handler(({ input }) => project().choosing.why(input.item)),
       },
       encoders: {
         inspect: os.encoders.inspect.handler(({ input }) => project().inspectEncoder(input)),
-        import: os.encoders.import.handler(async ({ input }) => ({ job: (await project().importEncoder(input)).id })),
-        useOwn: os.encoders.useOwn.handler(() => ({ job: project().useOwnEncoder().id })),
+        import: os.encoders.import.handler(async ({ input, context }) => ({
+          job: (await project().importEncoder(input, context.who)).id,
+        })),
+        useOwn: os.encoders.useOwn.handler(({ context }) => ({ job: project().useOwnEncoder(context.who).id })),
         list: os.encoders.list.handler(() => project().encoders()),
       },
       devices: {
         list: os.devices.list.handler(() => project().devices.list()),
-        choose: os.devices.choose.handler(async ({ input }) => {
-          await project().devices.choose(input.device);
+        choose: os.devices.choose.handler(async ({ input, context }) => {
+          await project().devices.choose(input.device, context.who);
           return project().devices.list();
         }),
       },
       jobs: {
         list: os.jobs.list.handler(() => project().jobs.list()),
-        cancel: os.jobs.cancel.handler(({ input }) => project().jobs.cancel(input.job)),
+        cancel: os.jobs.cancel.handler(({ input, context }) => project().jobs.cancel(input.job, context.who)),
       },
       changes: os.changes.handler(({ signal }) => this.#watch(signal)),
     });

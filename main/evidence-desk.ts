@@ -3,6 +3,7 @@
  * claim, previews of the guarantee, spot checks, subgroups and drift. What compute finds
  * out is put on record here, so that it is there at once after a restart.
  */
+import { ACCOUNT } from './account.ts';
 import type { ClassGuaranteeData, DriftData, EvidenceReportData, GuaranteeData } from './api-evidence.ts';
 import type { IntervalData, VersionData } from './api.ts';
 import { ClaimsDesk } from './claims-desk.ts';
@@ -101,8 +102,8 @@ export class EvidenceDesk {
   }
 
   /** Sets what the forecast aims at, and forecasts again from what was measured. */
-  async setTarget(target: number): Promise<EvidenceReportData | null> {
-    this.#reports.aimAt(target);
+  async setTarget(target: number, who = ACCOUNT): Promise<EvidenceReportData | null> {
+    this.#reports.aimAt(target, who);
     return this.reportNow();
   }
 

@@ -3,9 +3,10 @@
  * crash interrupted is known at the next start. Progress lives in memory; state, cursor
  * and outcome are on disk. Cancelling is an outcome, not an error.
  */
+import { ACCOUNT } from './account.ts';
 import type { JobData } from './api.ts';
 import { EngineError, type ErrorShape } from './domain/errors.ts';
-import type { JobRecord, ProjectStore } from './store/index.ts';
+import type { By, JobRecord, ProjectStore } from './store/index.ts';
 
 export type JobKind = JobData['kind'];
 
@@ -43,14 +44,16 @@ export class Jobs {
     this.#onChange = onChange;
   }
 
-  /** Starts `work` after everything earlier in its lane. `resume` continues an interrupted job under its old id. */
+  /** Starts `work` after everything earlier in its lane. `resume` continues an interrupted job under its old id; `by` leaves an entry in the audit trail with the job's row. */
   start(
     kind: JobKind,
     params: Record<string, unknown>,
     work: (control: JobControl) => Promise<JobResult | undefined>,
-    options: { lane?: string; resume?: string } = {},
+    options: { lane?: string; resume?: string; by?: By } = {},
   ): { id: string; finished: Promise<JobData> } {
-    const id = options.resume ?? this.#store.jobs.enqueue(kind, params).id;
+    const enqueue = () => this.#store.jobs.enqueue(kind, params);
+    const { by } = options;
+    const id = options.resume ?? (by ? this.#store.recorded(by, enqueue, (job) => ({ job: job.id })) : enqueue()).id;
     const controller = new AbortController();
     const running: Running = { controller, progress: null, finished: new Promise<never>(() => undefined) };
     const control: JobControl = {
@@ -138,8 +141,13 @@ export class Jobs {
   }
 
   /** Errors: `job-unknown`. A job that has ended stays as it is. */
-  cancel(id: string): JobData {
+  cancel(id: string, who = ACCOUNT): JobData {
     const row = this.#known(id);
+    this.#store.recorded(
+      { who, call: 'jobs.cancel' },
+      () => ({ job: id }),
+      (subject) => subject,
+    );
     this.#running.get(id)?.controller.abort();
     return this.#view(row);
   }

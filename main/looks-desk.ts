@@ -4,6 +4,7 @@
  * is found by compute after each training and kept as a report. An item leaves the list with
  * the next label that somebody gives it on purpose, be it the same.
  */
+import { ACCOUNT } from './account.ts';
 import type { ConsistencyData, SecondLookData } from './api-looks.ts';
 import type { LooksFound } from './compute-api.ts';
 import { consistencyOf } from './consistency.ts';
@@ -138,9 +139,14 @@ export class LooksDesk {
     };
   }
 
-  setReadings(changes: Partial<ReadingSettings>): ConsistencyData {
+  setReadings(changes: Partial<ReadingSettings>, who = ACCOUNT): ConsistencyData {
     const { store, changed } = this.#parts;
-    store.settings.set('readings', { ...readingSettings(store.settings), ...changes });
+    const readings = { ...readingSettings(store.settings), ...changes };
+    store.recorded(
+      { who, call: 'looks.setReadings' },
+      () => store.settings.set('readings', readings),
+      () => changes,
+    );
     changed('project');
     return this.consistency();
   }

@@ -28,7 +28,7 @@ import { isNearDuplicate } from './ingest/index.ts';
 import type { JobControl, Jobs } from './jobs.ts';
 import { drawnAtRandom, queueDrafts } from './queue-drafts.ts';
 import { withSecondReadings } from './rereads.ts';
-import type { ProjectStore, QueueDraft } from './store/index.ts';
+import type { By, ProjectStore, QueueDraft } from './store/index.ts';
 import { recordVersion } from './version-record.ts';
 
 export type ChangeKind = 'project' | 'items' | 'annotations' | 'queue' | 'jobs' | 'versions';
@@ -180,6 +180,7 @@ export class Loop {
   startImport(
     options: ImportOptionsData,
     resume?: { id: string; cursor: string | null },
+    by?: By,
   ): { id: string; finished: Promise<JobData> } {
     const { store, jobs, reader, changed } = this.#parts;
     const work = async (control: JobControl) => {
@@ -210,6 +211,7 @@ export class Loop {
     const job = jobs.start('import', { ...options }, work, {
       lane: 'import',
       resume: resume?.id,
+      by,
     });
     this.#chain(job);
     return job;
@@ -227,17 +229,23 @@ export class Loop {
   }
 
   /** Keeps an encoder that others made and embeds everything with it. Errors: `encoder-invalid`. */
-  async importEncoder(told: EncoderImportData): Promise<{ id: string; finished: Promise<JobData> }> {
+  async importEncoder(told: EncoderImportData, by: By): Promise<{ id: string; finished: Promise<JobData> }> {
     const { store, compute } = this.#parts;
     const { sha256: blob, card } = await compute.call((client, call) => client.takeEncoder(told, call));
     const before = (store.settings.get('imported') ?? {}) as ImportedEncoders;
-    store.settings.set('imported', { ...before, [told.kind]: { blob, card } });
+    const imported = { ...before, [told.kind]: { blob, card } };
+    store.recorded(
+      by,
+      () => store.settings.set('imported', imported),
+      () => ({ kind: told.kind, blob }),
+    );
     return this.#refit();
   }
 
   /** Makes encoders from the pool again. */
-  useOwnEncoder(): { id: string; finished: Promise<JobData> } {
-    this.#parts.store.settings.set('imported', {});
+  useOwnEncoder(by: By): { id: string; finished: Promise<JobData> } {
+    const { store } = this.#parts;
+    store.recorded(by, () => store.settings.set('imported', {}));
     return this.#refit();
   }
 
@@ -259,8 +267,8 @@ export class Loop {
     changed('project');
   }
 
-  startTraining(): { id: string; finished: Promise<JobData> } {
-    return this.#parts.jobs.start('train', {}, async (control) => {
+  startTraining(by?: By): { id: string; finished: Promise<JobData> } {
+    const training = async (control: JobControl) => {
       const { store, changed } = this.#parts;
       await this.#ensureEncoded(control);
       const { sequence } = store.annotations.head();
@@ -274,7 +282,8 @@ export class Loop {
       await this.refreshEvidence();
       await this.#choose(control, BATCH);
       return { version, promoted: trained.decision.promote };
-    });
+    };
+    return this.#parts.jobs.start('train', {}, training, { by });
   }
 
   startQueue(count = BATCH): { id: string; finished: Promise<JobData> } {

@@ -5,6 +5,7 @@
  */
 import { randomInt } from 'node:crypto';
 import { resolve } from 'node:path';
+import { ACCOUNT } from './account.ts';
 import { strategyNamed } from './acquisition/index.ts';
 import type {
   AnnotationData,
@@ -33,20 +34,15 @@ import { EngineError } from './domain/errors.ts';
 import type { ItemId } from './domain/item.ts';
 import type { Task } from './domain/schema.ts';
 import { EvidenceDesk, type DeskParts } from './evidence-desk.ts';
+import { imagePartOf, recordOf, resolveItem } from './item-lookup.ts';
 import { Jobs, type JobControl, type JobResult } from './jobs.ts';
 import { LooksDesk } from './looks-desk.ts';
 import { Loop, type ChangeKind } from './loop.ts';
-import {
-  createProject,
-  openProject,
-  type BackupResult,
-  type ItemRecord,
-  type ProjectStore,
-  type Verification,
-} from './store/index.ts';
+import { createProject, openProject, type BackupResult, type ProjectStore, type Verification } from './store/index.ts';
 import { exportLabels } from './labels-out.ts';
 import { isBlind, recordedAs } from './rereads.ts';
 import { statusOf } from './status.ts';
+import { TrailDesk } from './trail-desk.ts';
 import { TrayDesk } from './tray-desk.ts';
 import type { TuningSettings } from './tuning-due.ts';
 import { TuningJobs, type TuneRequest } from './tuning-jobs.ts';
@@ -61,6 +57,8 @@ export interface CreateOptions {
   seed?: number;
   /** Says so wherever the project is shown. */
   simulated?: boolean;
+  /** Who makes it; the account of this machine where it is not given. */
+  who?: string;
 }
 
 export interface OpenOptions {
@@ -79,6 +77,7 @@ export class Project {
   readonly looks: LooksDesk;
   readonly tray: TrayDesk;
   readonly choosing: ChoosingDesk;
+  readonly trail: TrailDesk;
   readonly #store: ProjectStore;
   readonly #compute: ComputeProcess;
   readonly #reader: ComputeProcess;
@@ -94,7 +93,11 @@ export class Project {
     this.#reader = new ComputeProcess(store.dir, { background: true });
     const changed = (kind: ChangeKind) => this.#tell(kind);
     this.jobs = new Jobs(store, () => changed('jobs'));
-    this.devices = new Devices({ settings: store.settings, changed: () => changed('project') });
+    this.devices = new Devices({
+      settings: store.settings,
+      recorded: store.recorded,
+      changed: () => changed('project'),
+    });
     this.#loop = new Loop({
       store,
       jobs: this.jobs,
@@ -133,6 +136,7 @@ export class Project {
     this.looks = new LooksDesk(parts);
     this.tray = new TrayDesk(parts);
     this.choosing = new ChoosingDesk(parts);
+    this.trail = new TrailDesk(store);
     if (options.resume) this.onChange((kind) => this.#catchUp(kind));
     this.#resume(options);
   }
@@ -155,6 +159,7 @@ export class Project {
       auditShare: options.auditShare,
       seed: options.seed ?? randomInt(2 ** 31),
       clock,
+      who: options.who ?? ACCOUNT,
     });
     if (options.simulated) store.settings.set('simulated', true);
     return new Project(store, open);
@@ -221,14 +226,20 @@ export class Project {
 
   #canRedo = false;
 
-  addClass(name: string): Status {
-    this.#store.schema.addClass(name);
+  addClass(name: string, who = ACCOUNT): Status {
+    const { schema, recorded } = this.#store;
+    recorded(
+      { who, call: 'schema.addClass' },
+      () => schema.addClass(name),
+      ({ version }) => ({ version, name }),
+    );
     this.#tell('project');
     return this.status();
   }
 
-  startImport(options: ImportOptionsData): { id: string; finished: Promise<JobData> } {
-    return this.#loop.startImport({ ...options, sources: options.sources.map((source) => resolve(source)) });
+  startImport(options: ImportOptionsData, who = ACCOUNT): { id: string; finished: Promise<JobData> } {
+    const from = { ...options, sources: options.sources.map((source) => resolve(source)) };
+    return this.#loop.startImport(from, undefined, { who, call: 'imports.start' });
   }
 
   /** What imports could not take in, latest first. */
@@ -238,32 +249,11 @@ export class Project {
 
   /** An item by its id, or by the name its source gives it where only one has that name. Errors: `item-unknown`. */
   resolveItem(reference: string): ItemId {
-    const { items } = this.#store;
-    if (items.seqOf(reference as ItemId) !== null) return reference as ItemId;
-    const named = items.list({ search: reference, limit: 50 }).filter((item) => item.name === reference);
-    if (named.length === 1) return named[0].id;
-    throw new EngineError(
-      'item-unknown',
-      named.length === 0 ? `There is no item “${reference}”.` : `${named.length} items are called “${reference}”.`,
-      'Use the item’s id, as the queue shows it.',
-      { item: reference },
-    );
-  }
-
-  #record(id: ItemId): ItemRecord {
-    const record = this.#store.items.get(id);
-    if (!record)
-      throw new EngineError(
-        'item-unknown',
-        `There is no item “${id}”.`,
-        'Use an id that the queue or the list shows.',
-        { item: id },
-      );
-    return record;
+    return resolveItem(this.#store, reference);
   }
 
   item(id: ItemId): ItemViewData {
-    return itemView(this.#record(id), this.#store.annotations.ofItem(id));
+    return itemView(recordOf(this.#store, id), this.#store.annotations.ofItem(id));
   }
 
   items(options: { state?: ItemState; search?: string; after?: number; limit?: number }): {
@@ -276,16 +266,7 @@ export class Project {
 
   /** The path of an item's image part, for whoever sends its pixels. Errors: `item-unknown`. */
   imagePath(id: string, part: number): { path: string; format: string; sha256: string } {
-    const found = this.#record(id as ItemId).parts[part];
-    if (found?.kind !== 'image') {
-      throw new EngineError(
-        'item-unknown',
-        `Item ${id} has no image as part ${part}.`,
-        'Ask for a part that is an image.',
-        { item: id, part },
-      );
-    }
-    return found;
+    return imagePartOf(this.#store, id as ItemId, part);
   }
 
   async similar(id: ItemId, count: number): Promise<{ similarity: number; view: ItemViewData }[]> {
@@ -293,14 +274,14 @@ export class Project {
     // Nothing to look for yet; and the question would wait until the encoder is made.
     if (labelled.pool.labelled + labelled.audit.labelled === 0 || !this.#loop.isReady()) return [];
     const found = await this.#compute.call((compute, call) =>
-      compute.similar({ item: this.#record(id).id, count }, call),
+      compute.similar({ item: recordOf(this.#store, id).id, count }, call),
     );
     return found.map(({ item, similarity }) => ({ similarity, view: this.item(item) }));
   }
 
   /** What in an item speaks for a class. Errors: `item-unknown`, `item-blind`, `class-unknown`, `version-unknown`, `encoder-invalid`; those of reading files. */
   async explain(question: ExplanationQuestion, signal?: AbortSignal): Promise<ExplanationData> {
-    if (isBlind(this.#store, this.#record(question.item))) {
+    if (isBlind(this.#store, recordOf(this.#store, question.item))) {
       throw new EngineError(
         'item-blind',
         'This item measures the model: what the model sees in it is told after it is labelled.',
@@ -317,7 +298,7 @@ export class Project {
     const entries = this.#store.queue.next(count);
     if (entries.length < count) this.#loop.advance();
     return entries.map((entry) => {
-      const record = this.#record(entry.item);
+      const record = recordOf(this.#store, entry.item);
       return queueEntryView(entry, record, itemView(record, this.#store.annotations.ofItem(entry.item)), schema);
     });
   }
@@ -362,16 +343,21 @@ export class Project {
     return acts.slice(0, options.limit ?? 100).map(annotationView);
   }
 
-  train(): { id: string; finished: Promise<JobData> } {
-    return this.#loop.startTraining();
+  train(who = ACCOUNT): { id: string; finished: Promise<JobData> } {
+    return this.#loop.startTraining({ who, call: 'training.start' });
   }
 
   /** Fine-tunes on what is labelled; an interrupted run goes on. Errors: `tuning-unavailable` where one is on already. */
-  tune(request: TuneRequest = {}): { id: string; finished: Promise<JobData> } {
+  tune(request: TuneRequest = {}, who = ACCOUNT): { id: string; finished: Promise<JobData> } {
     const interrupted = this.#store.jobs.interrupted().find((job) => job.kind === 'tune');
-    return interrupted && !this.jobs.isActive('tune')
-      ? this.#tuning.start(interrupted.params as TuneRequest, interrupted.id)
-      : this.#tuning.start(request);
+    const by = { who, call: 'training.tune' };
+    if (!interrupted || this.jobs.isActive('tune')) return this.#tuning.start(request, undefined, by);
+    this.#store.recorded(
+      by,
+      () => ({ job: interrupted.id }),
+      (subject) => subject,
+    );
+    return this.#tuning.start(interrupted.params as TuneRequest, interrupted.id);
   }
 
   /** Holds the fine-tuning run still, or lets it go on. */
@@ -380,8 +366,8 @@ export class Project {
     return this.status();
   }
 
-  setTuning(settings: Partial<TuningSettings>): Status {
-    this.#tuning.set(settings);
+  setTuning(settings: Partial<TuningSettings>, who = ACCOUNT): Status {
+    this.#tuning.set(settings, { who, call: 'training.settings' });
     return this.status();
   }
 
@@ -438,13 +424,13 @@ export class Project {
   }
 
   /** Keeps an encoder that others made and embeds everything anew with it. Errors: `encoder-invalid`. */
-  async importEncoder(told: EncoderImportData): Promise<{ id: string; finished: Promise<JobData> }> {
+  async importEncoder(told: EncoderImportData, who = ACCOUNT): Promise<{ id: string; finished: Promise<JobData> }> {
     await this.devices.tried(); // so that it is known what is fastest
-    return this.#loop.importEncoder(told);
+    return this.#loop.importEncoder(told, { who, call: 'encoders.import' });
   }
 
-  useOwnEncoder(): { id: string; finished: Promise<JobData> } {
-    return this.#loop.useOwnEncoder();
+  useOwnEncoder(who = ACCOUNT): { id: string; finished: Promise<JobData> } {
+    return this.#loop.useOwnEncoder({ who, call: 'encoders.useOwn' });
   }
 
   /** Calibrated probabilities of the live version; null items = all. Errors: `version-unknown` before the first one. */
@@ -461,12 +447,17 @@ export class Project {
   }
 
   /** Writes the labels to a file, which appears whole or not at all; returns how many. Errors: `usage` for an unknown format, `disk-full`, `io-failed`. */
-  export(format: string, file: string): number {
-    return exportLabels(this.#store, format, file);
+  export(format: string, file: string, who = ACCOUNT): number {
+    const labels = exportLabels(this.#store, format, file);
+    return this.#store.recorded(
+      { who, call: 'labels.export' },
+      () => labels,
+      () => ({ format, labels }),
+    );
   }
 
   /** Writes a version as a file that runs without this program. Errors of the job: `version-unknown`, `encoder-invalid`, `disk-full`, `io-failed`. */
-  exportVersion(asked: VersionExportData): { id: string; finished: Promise<JobData> } {
+  exportVersion(asked: VersionExportData, who = ACCOUNT): { id: string; finished: Promise<JobData> } {
     const to = { ...asked, file: resolve(asked.file) };
     const exporting = async ({ report, signal }: JobControl): Promise<JobResult> => {
       const results: JobResult[] = [];
@@ -480,15 +471,20 @@ export class Project {
       );
       return results[0];
     };
-    return this.jobs.start('export', to, exporting, { lane: 'export' });
+    return this.jobs.start('export', to, exporting, { lane: 'export', by: { who, call: 'versions.export' } });
   }
 
   verify(): Verification {
     return this.#store.verify();
   }
 
-  backup(file: string): BackupResult {
-    return this.#store.backup(file);
+  backup(file: string, who = ACCOUNT): BackupResult {
+    const made = this.#store.backup(file);
+    return this.#store.recorded(
+      { who, call: 'project.backup' },
+      () => made,
+      ({ blobs, sizeBytes }) => ({ blobs, sizeBytes }),
+    );
   }
 }
 

@@ -75,8 +75,13 @@ export class ReportDesk {
   }
 
   /** Sets what the forecast aims at; the next report aims there. */
-  aimAt(target: number): void {
-    this.#parts.store.settings.set('target', target);
+  aimAt(target: number, who: string): void {
+    const { store } = this.#parts;
+    store.recorded(
+      { who, call: 'evidence.setTarget' },
+      () => store.settings.set('target', target),
+      () => ({ target }),
+    );
   }
 
   #isOutdated(): boolean {

@@ -58,7 +58,8 @@ export class TrayDesk {
   /** Lets items back in for good; what is not in the tray is left as it is. */
   release(items: readonly ItemId[], annotator: string): { total: number } {
     const { store, changed } = this.#parts;
-    store.tray.release(items, annotator);
+    const release = () => store.tray.release(items, annotator);
+    store.recorded({ who: annotator, call: 'tray.release' }, release, () => ({ items }));
     changed('queue');
     return { total: store.tray.total() };
   }

@@ -12,7 +12,7 @@ import type { Device, RealDevice } from './domain/device.ts';
 import { assert, EngineError } from './domain/errors.ts';
 import type { JobControl, Jobs } from './jobs.ts';
 import type { ChangeKind } from './loop.ts';
-import type { ProjectStore } from './store/index.ts';
+import type { By, ProjectStore } from './store/index.ts';
 import { recordVersion } from './version-record.ts';
 import { isTuningDue, tuningSettings, type TuningSettings } from './tuning-due.ts';
 
@@ -68,7 +68,7 @@ export class TuningJobs {
   }
 
   /** Starts a run, or lets an interrupted one go on under its id. Errors of the job: `tuning-unavailable`, `training-diverged`, `encoder-missing`. */
-  start(request: TuneRequest, resume?: string): { id: string; finished: Promise<JobData> } {
+  start(request: TuneRequest, resume?: string, by?: By): { id: string; finished: Promise<JobData> } {
     const { jobs } = this.#parts;
     if (!resume && jobs.isActive('tune')) {
       throw new EngineError(
@@ -82,6 +82,7 @@ export class TuningJobs {
     const job = jobs.start('tune', { ...request }, (control) => this.#run(control, request), {
       lane: 'tuning',
       resume,
+      by,
     });
     job.finished.then(
       (ended) => {
@@ -167,8 +168,13 @@ export class TuningJobs {
     return tuningSettings(this.#parts.store);
   }
 
-  set(settings: Partial<TuningSettings>): void {
-    this.#parts.store.settings.set('tuning', { ...this.settings, ...settings });
+  set(settings: Partial<TuningSettings>, by: By): void {
+    const { store } = this.#parts;
+    store.recorded(
+      by,
+      () => store.settings.set('tuning', { ...this.settings, ...settings }),
+      () => settings,
+    );
     this.#parts.changed('project');
     this.#waitForIdle();
   }

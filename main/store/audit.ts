@@ -20,6 +20,9 @@ export interface Deed {
   subject?: unknown;
 }
 
+/** A deed before it is known what it is done to. */
+export type By = Omit<Deed, 'subject'>;
+
 /** Who does what nobody asked for at that moment. */
 export const PROGRAM = 'marginalia';
 
@@ -104,8 +107,8 @@ export function createAuditReader(db: Db): AuditReader {
   };
 }
 
-/** Writes the trail on the project's own connection. */
-export function createAuditLog(db: Db, clock: () => number): AuditLog {
+/** Writes the trail on the project's own connection. `appended` hears of every entry. */
+export function createAuditLog(db: Db, clock: () => number, appended?: () => void): AuditLog {
   const last = db.prepare<[], { entry: number; at: number; hash: string }>(
     'SELECT entry, at, hash FROM audit ORDER BY entry DESC LIMIT 1',
   );
@@ -126,6 +129,7 @@ export function createAuditLog(db: Db, clock: () => number): AuditLog {
       };
       const hash = auditHash(before.hash, auditBody(said));
       insert.run(said.entry, said.at, said.who, call, said.subject, before.hash, hash);
+      appended?.();
       return { entry: said.entry, hash };
     },
   };

@@ -17,7 +17,7 @@ export {
 export { backupProject, restoreBackup, type BackupResult } from './backup.ts';
 export { openBlobs, syncFolder, type Blobs } from './blobs.ts';
 export { openCache, type Cache, type CacheKey } from './cache.ts';
-export { PROGRAM, type AuditEntry, type AuditHead, type AuditReader, type Deed } from './audit.ts';
+export { PROGRAM, type AuditEntry, type AuditHead, type AuditReader, type By, type Deed } from './audit.ts';
 export { IMPORTER, type AnnotationReader, type AnnotationWriter } from './annotations.ts';
 export type { Counts, RoleCounts } from './counters.ts';
 export type { ImportBatch, ImportCounts, ImportResult } from './imports.ts';

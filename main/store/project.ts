@@ -14,7 +14,7 @@ import {
   type AnnotationReader,
   type AnnotationWriter,
 } from './annotations.ts';
-import { createAuditLog, createAuditReader, PROGRAM, type AuditLog, type AuditReader, type Deed } from './audit.ts';
+import { createAuditLog, createAuditReader, PROGRAM, type AuditLog, type AuditReader, type By } from './audit.ts';
 import { createAttributeReader, type AttributeReader } from './attributes.ts';
 import { backupProject, type BackupResult } from './backup.ts';
 import { makeFolder, openBlobs, syncFolder, type Blobs } from './blobs.ts';
@@ -97,7 +97,7 @@ export interface ProjectStore extends Omit<ProjectReader, 'items'> {
   readonly tray: TrayWriter;
   readonly jobs: JobWriter;
   /** Does `work`, which changes the project and takes no time, and leaves one entry of the audit trail in the same transaction; neither is there without the other. `subject` may follow from what was done. */
-  recorded<T>(deed: Omit<Deed, 'subject'>, work: () => T, subject?: (done: T) => unknown): T;
+  recorded<T>(deed: By, work: () => T, subject?: (done: T) => unknown): T;
   /** The copy of the project file made before an older format was brought up, or null. */
   readonly migrationBackup: string | null;
 }
@@ -231,9 +231,14 @@ function composeStore(
   const facts = readFacts(db);
   const blobs = openBlobs(dir);
   blobs.sweep();
-  const audit = createAuditLog(db, clock);
+  let isHeadBehind = false;
+  const audit = createAuditLog(db, clock, () => void (isHeadBehind = true));
   const head = settleHead(dir, db, audit);
-  const guard = createGuard(databaseOf(dir), () => db.inTransaction || head.write(audit.head()));
+  const guard = createGuard(databaseOf(dir), () => {
+    if (!isHeadBehind || db.inTransaction) return;
+    isHeadBehind = false;
+    head.write(audit.head());
+  });
   const schema = createSchemaWriter(db, clock);
   const tally = createTally(db);
   const states = createStateKeeper(db, tally);
@@ -251,13 +256,13 @@ function composeStore(
     lastAct: annotations.writer.head,
   });
   const transaction = db.transaction(
-    (deed: Omit<Deed, 'subject'>, work: () => unknown, subject: (done: unknown) => unknown) => {
+    (deed: By, work: () => unknown, subject: (done: unknown) => unknown) => {
       const done = work();
       audit.append({ ...deed, subject: subject(done) });
       return done;
     },
   );
-  function recorded<T>(deed: Omit<Deed, 'subject'>, work: () => T, subject: (done: T) => unknown = () => null): T {
+  function recorded<T>(deed: By, work: () => T, subject: (done: T) => unknown = () => null): T {
     try {
       return transaction.immediate(deed, work, subject as (done: unknown) => unknown) as T;
     } catch (error) {

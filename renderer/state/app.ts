@@ -20,8 +20,8 @@ import { Viewing } from './viewing.svelte.ts';
 import { Why } from './why.svelte.ts';
 import { Wizard } from './wizard.svelte.ts';
 
-const desk = new Desk();
 const preferences = new Preferences();
+const desk = new Desk(() => preferences.annotator);
 const labelling = new Labelling(desk, preferences);
 const explaining = new Explaining(desk, labelling);
 const looks = new Looks(desk, labelling);

@@ -38,13 +38,15 @@ export class Desk {
   #refetching = false;
   #again = false;
 
-  constructor() {
+  /** `who` is the annotator's name, '' while there is none. */
+  constructor(who: () => string) {
     this.engine = new Engine({
       state: (state) => {
         this.connection = state;
         if (state === 'open') void this.#arrive();
       },
       change: (kind) => this.#changed(kind),
+      who,
     });
     this.watch(['project', 'items', 'annotations', 'queue', 'jobs', 'versions'], () => void this.refetch());
   }

@@ -35,6 +35,7 @@ function played(script: string, options: { file?: string; timeoutMs?: number } =
   let changes = 0;
   const devices = new Devices({
     settings: { get: (key) => kept.get(key), set: (key, value) => void kept.set(key, value) },
+    recorded: (_, work) => work(),
     changed: () => changes++,
     file: options.file ?? join(dir, `devices-${count}.json`),
     entry,

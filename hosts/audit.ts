@@ -1,0 +1,31 @@
+/**
+ * The audit trail on the command line: its last entries, or all of it in a file that
+ * `verify-audit.mjs` checks without this program.
+ */
+import { resolve } from 'node:path';
+import { number, text, withProject, type Command } from './command.ts';
+
+const when = (at: number) => new Date(at).toISOString();
+
+export const audit: Command = {
+  does: 'shows who did what and when; with --out writes all of it to a file that can be checked elsewhere',
+  positionals: ['DIR'],
+  options: { limit: 'N', out: 'FILE' },
+  run: (context) =>
+    withProject(context.positionals[0], context, async (project) => {
+      const out = text(context, 'out');
+      if (out !== undefined) {
+        const file = resolve(out);
+        const written = project.trail.export(file);
+        return {
+          json: { file, ...written },
+          text: `Wrote ${written.entries} entries to ${file}. Keep the last one’s number and hash elsewhere: ${written.head.entry} ${written.head.hash}`,
+        };
+      }
+      const { head, entries } = project.trail.latest(number(context, 'limit', 20, Number.isInteger));
+      const lines = entries.map(
+        ({ entry, at, who, call, subject }) => `${entry}  ${when(at)}  ${who}  ${call}  ${JSON.stringify(subject)}`,
+      );
+      return { json: { head, entries }, text: [...lines, `Head: ${head.entry} ${head.hash}`].join('\n') };
+    }),
+};
