@@ -67,7 +67,17 @@ function bundleFiles(bundle: string): PackedFile[] {
 export function appFiles(platform: Platform, bundles: readonly string[], hasNatives = true): PackedFile[] {
   const { name, version, description, license } = product;
   const main = bundles.includes('shell') ? { main: 'out/shell/index.js' } : {};
-  const packageJson = { name, productName: 'Marginalia', version, description, license, type: 'module', ...main };
+  const author = 'The Marginalia authors';
+  const packageJson = {
+    name,
+    productName: 'Marginalia',
+    version,
+    description,
+    license,
+    author,
+    type: 'module',
+    ...main,
+  };
   return [
     { path: 'package.json', source: Buffer.from(`${JSON.stringify(packageJson, null, 2)}\n`) },
     ...bundles.flatMap(bundleFiles),

@@ -4,6 +4,7 @@
  * beside it, whole, because stock Node reads no archives. Nothing is downloaded, rebuilt or
  * published; signing is asked for by the environment (docs/releasing.md).
  */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Configuration } from 'electron-builder';
 import { FUSES } from './fuses.ts';
@@ -25,6 +26,13 @@ const ICONS = join(ROOT, 'resources/icons');
 /** Copies of a project in one file; folders cannot be associated. */
 const BACKUP = { ext: 'marginalia', name: 'Marginalia backup', role: 'Viewer' as const };
 
+/** electron-builder lets every app load over plain http; this one loads nothing. Before signing. */
+function closeTransport(plist: string): void {
+  const open =
+    /(<key>NS(?:AllowsArbitraryLoads|AllowsLocalNetworking|TemporaryExceptionAllowsInsecureHTTPLoads)<\/key>\s*)<true\/>/g;
+  writeFileSync(plist, readFileSync(plist, 'utf8').replace(open, '$1<false/>'));
+}
+
 export function desktopConfig(staged: Staged): Configuration {
   return {
     appId: 'org.marginalia.desk',
@@ -35,8 +43,12 @@ export function desktopConfig(staged: Staged): Configuration {
     electronLanguages: ['en-US', 'zh-CN'],
     directories: { output: staged.output, buildResources: ICONS },
     files: ['**/*', '!**/*.map', '!**/node_modules/**'],
+    extraMetadata: { homepage: 'https://example.org/marginalia' },
     extraResources: [{ from: staged.resources, to: '.' }],
     asar: true,
+    afterPack: ({ appOutDir, electronPlatformName }) => {
+      if (electronPlatformName === 'darwin') closeTransport(join(appOutDir, 'Marginalia.app/Contents/Info.plist'));
+    },
     npmRebuild: false,
     nodeGypRebuild: false,
     publish: null,
@@ -76,8 +88,6 @@ export function desktopConfig(staged: Staged): Configuration {
       gatekeeperAssess: false,
       entitlements: join(ROOT, 'packaging/entitlements.mac.plist'),
       entitlementsInherit: join(ROOT, 'packaging/entitlements.mac.plist'),
-      // the carried Node is a program of its own and is signed like one
-      binaries: ['Contents/Resources/node/node'],
       notarize: process.env.APPLE_TEAM_ID !== undefined,
       extendInfo: { NSHumanReadableCopyright: 'The Marginalia authors, Apache-2.0' },
     },

@@ -37,10 +37,11 @@ export function desktopFiles(platform: Platform, ownNode?: string): { app: Packe
   return { app, resources: [...resources, checksums(resources)] };
 }
 
-/** Stages the program and packs it; gives the paths of what was made. `onlyFolder` leaves it unpacked. */
+/** Stages the two halves and packs them; gives the paths of what was made. `onlyFolder` leaves it unpacked. */
 export async function packDesktop(
   platform: Platform,
-  options: { output: string; electron?: string; ownNode?: string; onlyFolder: boolean },
+  { app, resources }: ReturnType<typeof desktopFiles>,
+  options: { output: string; electron?: string; onlyFolder: boolean },
 ): Promise<string[]> {
   const stage = join(options.output, `stage-${platform.name}`);
   const staged: Staged = {
@@ -50,7 +51,6 @@ export async function packDesktop(
     electron: options.electron,
   };
   rmSync(stage, { recursive: true, force: true });
-  const { app, resources } = desktopFiles(platform, options.ownNode);
   writeFolder(app, staged.app);
   writeFolder(resources, staged.resources);
   const made = await buildPackages({
@@ -82,10 +82,9 @@ async function main(argv: string[]): Promise<number> {
   const built = await build('desktop');
   if (built !== 0) return built;
   const output = resolve(values.out);
-  const made = await packDesktop(platform, {
+  const made = await packDesktop(platform, desktopFiles(platform, values.node), {
     output,
     electron: values.electron && resolve(values.electron),
-    ownNode: values.node,
     onlyFolder: values.dir,
   });
   for (const folder of ['linux-unpacked', 'linux-arm64-unpacked', 'win-unpacked', 'mac-arm64']) {
