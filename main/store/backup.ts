@@ -83,17 +83,13 @@ export function restoreBackup(file: string, dir: string, by?: { who: string; clo
   const temporary = path.join(dir, `project.restoring-${process.pid}`);
   if (!fs.existsSync(file)) throw notBackup(file);
   refuseToMakeIn(dir);
+  // Before the lock is asked for, so that nobody who opens the project that is there is in its way.
+  refuseExisting(target, dir);
   translated({ file }, () => {
     for (const folder of [dir, path.join(dir, 'blobs')]) makeFolder(folder);
     const lock = takeLock(dir, null);
     try {
-      if (fs.existsSync(target))
-        throw new EngineError(
-          'project-exists',
-          `There is a project in ${dir} already.`,
-          'Choose an empty folder to restore into.',
-          { dir },
-        );
+      refuseExisting(target, dir);
       fs.rmSync(temporary, { force: true });
       fs.copyFileSync(file, temporary);
       fs.chmodSync(temporary, 0o644);
@@ -122,6 +118,18 @@ function settle(db: Db, dir: string, by?: { who: string; clock: () => number }):
     db.transaction(() => log.append({ who: by.who, call: 'project.restore' })).immediate();
   }
   openHead(dir, createAuditReader(db).head()).close();
+}
+
+function refuseExisting(target: string, dir: string): void {
+  if (!fs.existsSync(target)) return;
+  throw new EngineError(
+    'project-exists',
+    `There is a project in ${dir} already.`,
+    'Choose an empty folder to restore into.',
+    {
+      dir,
+    },
+  );
 }
 
 function unpack(db: Db, file: string, dir: string): void {
