@@ -6,6 +6,7 @@
  */
 import type { RPCHandler } from '@orpc/server/ws';
 import type { ServerOptions, WebSocket } from 'ws';
+import { WHO_HEADER } from '../main/domain/caller.ts';
 
 /** For the server of such sockets. A comment is the longest thing that anyone types. */
 export const SOCKET_LIMITS: ServerOptions = {
@@ -18,6 +19,8 @@ export const SOCKET_LIMITS: ServerOptions = {
 const MOST_CALLS = 32;
 /** Answers that nobody has read, above which nobody is believed to read them. */
 const MOST_UNREAD_BYTES = 64 << 20;
+/** Two hundred characters, each as the nine that a percent-encoded one may take. */
+const LONGEST_WHO = 1800;
 const UNSUPPORTED = 1003;
 const MALFORMED = 1007;
 
@@ -67,7 +70,7 @@ export function serveCalls(rpc: Pick<RPCHandler<object>, 'upgrade'>, ws: WebSock
   void rpc.upgrade({ send, addEventListener: listen } as unknown as WebSocket, { context: {} });
 }
 
-/** `{i, p: {u, b}}` calls a procedure, `{i, t: 4}` ends a call; nothing else is sent by a desk, and null for it. */
+/** `{i, p: {u, b, h}}` calls a procedure and says who calls, `{i, t: 4}` ends a call; nothing else is sent by a desk, and null for it. */
 export function frameOf(text: string): Frame | null {
   let frame: unknown;
   try {
@@ -77,10 +80,18 @@ export function frameOf(text: string): Frame | null {
   }
   if (!hasOnly(frame, ['i', 't', 'p']) || typeof frame.i !== 'string' || !/^[\w-]{1,64}$/.test(frame.i)) return null;
   if (frame.t === 4) return { i: frame.i, t: 4 };
-  if (frame.t !== undefined || !hasOnly(frame.p, ['u', 'b'])) return null;
-  const { u, b } = frame.p;
+  if (frame.t !== undefined || !hasOnly(frame.p, ['u', 'b', 'h'])) return null;
+  const { u, b, h } = frame.p;
   const isCall = typeof u === 'string' && /^(\/[A-Za-z]{1,40}){1,4}$/.test(u);
-  return isCall && (b === undefined || hasOnly(b, ['json', 'meta'])) ? { i: frame.i } : null;
+  const isBody = b === undefined || hasOnly(b, ['json', 'meta']);
+  return isCall && isBody && isCaller(h) ? { i: frame.i } : null;
+}
+
+/** The one header that a call may carry. */
+function isCaller(headers: unknown): boolean {
+  if (headers === undefined) return true;
+  const who = hasOnly(headers, [WHO_HEADER]) ? headers[WHO_HEADER] : null;
+  return typeof who === 'string' && who.length <= LONGEST_WHO;
 }
 
 /** An object with none but these keys of its own, `__proto__` not among them. */
