@@ -82,10 +82,11 @@ export const ShellQuestion = v.variant('kind', [
 ]);
 export type ShellQuestionData = v.InferOutput<typeof ShellQuestion>;
 
-/** What the shell tells a window: a command of its table was chosen in a menu, or a project is to be opened. */
+/** What the shell tells a window: a command of its table was chosen in a menu, a project is to be opened, the engine's process is gone. */
 export const ShellEvent = v.variant('kind', [
   v.object({ kind: v.literal('command'), id: v.string() }),
   v.object({ kind: v.literal('open'), dir: Path }),
+  v.object({ kind: v.literal('gone') }),
 ]);
 export type ShellEventData = v.InferOutput<typeof ShellEvent>;
 

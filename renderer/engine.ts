@@ -1,13 +1,17 @@
 /**
- * The one way from the window to the engine: a one-time token exchanged for a session
- * cookie, a WebSocket that carries the contract, and a reconnect that never gives up quietly. A call either
- * returns what the engine answered or throws a Trouble; `connection-lost` means that
+ * The one way from the desk to the engine: a message port from the shell in the desktop
+ * window; in a browser a one-time token exchanged for a session, and a WebSocket that carries
+ * the contract. Either way a reconnect that never gives up quietly. A call either returns what the engine answered or throws a Trouble; `connection-lost` means that
  * nobody knows whether the engine heard it. Pixels come by address, not by call.
  */
 import { createORPCClient, ORPCError } from '@orpc/client';
+import { RPCLink as PortLink } from '@orpc/client/message-port';
 import { RPCLink } from '@orpc/client/websocket';
 import type { ContractRouterClient } from '@orpc/contract';
 import type { Change, contract } from '../main/api.ts';
+import type { ShellDoor } from '../main/api-shell.ts';
+import { encodeWho, WHO_HEADER } from '../main/domain/caller.ts';
+import { openPort, shell } from './shell.ts';
 
 export type Api = ContractRouterClient<typeof contract>;
 
@@ -63,6 +67,8 @@ export function pixelsUrl(item: string, part: number, side?: number): string {
 export interface Listener {
   state(state: ConnectionState): void;
   change(kind: Change['kind']): void;
+  /** Who calls: the annotator's name, or '' while nobody has given one. */
+  who(): string;
 }
 
 /** Connects and stays connected; `api` is always the present connection's. */
@@ -103,7 +109,7 @@ export class Engine {
     const token = takeToken();
     let delayMs = FIRST_RETRY_MS;
     for (;;) {
-      const closed = await this.#attempt(token);
+      const closed = shell === null ? await this.#attempt(token) : await this.#attemptPort(shell);
       if (closed === 'refused' && this.#state === 'connecting') return this.#become('refused');
       if (closed === 'served') delayMs = FIRST_RETRY_MS;
       if (this.#state !== 'connecting') this.#become(closed === 'refused' ? 'replaced' : 'reconnecting');
@@ -126,7 +132,7 @@ export class Engine {
     const address = new URL(`${place()}/rpc`, location.href);
     address.protocol = address.protocol === 'https:' ? 'wss:' : 'ws:';
     const websocket = new WebSocket(address, ['marginalia']);
-    const api = createORPCClient<Api>(new RPCLink({ websocket }));
+    const api = createORPCClient<Api>(new RPCLink({ websocket, headers: () => this.#headers() }));
     let served = false;
     websocket.addEventListener('open', () => {
       served = true;
@@ -139,9 +145,40 @@ export class Engine {
     return served ? 'served' : 'unreachable';
   }
 
-  async #listen(api: Api): Promise<void> {
+  /** One port from the shell to its end. It is open when the engine has answered over it. */
+  async #attemptPort(door: ShellDoor): Promise<'served' | 'unreachable'> {
+    const port = await openPort(door);
+    let served = false;
+    // Before oRPC, whose calls reject when the port closes: by then they are known to be lost.
+    const ended = new Promise<void>((resolve) => {
+      port.addEventListener('close', () => {
+        this.#api = null;
+        resolve();
+      });
+    });
+    const api = createORPCClient<Api>(new PortLink({ port, headers: () => this.#headers() }));
+    port.start();
+    void this.#listen(api, () => {
+      served = true;
+      this.#api = api;
+      this.#become('open');
+    });
+    await ended;
+    return served ? 'served' : 'unreachable';
+  }
+
+  /** Every call says who makes it. */
+  #headers(): Record<string, string> {
+    const who = this.#listener.who();
+    return who === '' ? {} : { [WHO_HEADER]: encodeWho(who) };
+  }
+
+  async #listen(api: Api, greeted?: () => void): Promise<void> {
     try {
-      for await (const change of await api.changes()) this.#listener.change(change.kind);
+      for await (const change of await api.changes()) {
+        if (change.kind === 'hello') greeted?.();
+        this.#listener.change(change.kind);
+      }
     } catch {
       // The socket closed: connect() is already trying again.
     }

@@ -20,6 +20,12 @@ export function baseName(path: string): string {
   );
 }
 
+/** The folder that a file lies in. */
+export function folderOf(path: string): string {
+  const folder = path.slice(0, Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\')));
+  return /^([A-Za-z]:)?$/.test(folder) ? path.slice(0, folder.length + 1) : folder;
+}
+
 /**
  * What each column starts as: the engine's guess; else what the rows it read show it took
  * the column for: a measurement, or the text.
