@@ -6,7 +6,7 @@
  */
 import { fork, type ChildProcess } from 'node:child_process';
 import * as v from 'valibot';
-import { isFrame } from '../hosts/frames.ts';
+import { frameOf } from '../hosts/frames.ts';
 import {
   FromEngine,
   MOST_FRAME_BYTES,
@@ -216,5 +216,5 @@ export class EngineProcess {
 
 /** What the relay hands on: the engine's RPC library dies of what it cannot read. */
 function isWindowFrame(data: unknown): data is string {
-  return typeof data === 'string' && data.length <= MOST_FRAME_BYTES && isFrame(data);
+  return typeof data === 'string' && data.length <= MOST_FRAME_BYTES && frameOf(data) !== null;
 }
