@@ -16,7 +16,7 @@ export const SOCKET_LIMITS: ServerOptions = {
 };
 
 /** Calls that a socket may have under way; a desk has a handful. */
-const MOST_CALLS = 32;
+const MOST_CALLS = 16;
 /** Answers that nobody has read, above which nobody is believed to read them. */
 const MOST_UNREAD_BYTES = 64 << 20;
 /** Two hundred characters, each as the nine that a percent-encoded one may take. */
@@ -91,7 +91,7 @@ export function frameOf(text: string): Frame | null {
 function isCaller(headers: unknown): boolean {
   if (headers === undefined) return true;
   const who = hasOnly(headers, [WHO_HEADER]) ? headers[WHO_HEADER] : null;
-  return typeof who === 'string' && who.length <= LONGEST_WHO;
+  return typeof who === 'string' && who.length <= LONGEST_WHO && /^[\w%.!~*'()-]*$/.test(who);
 }
 
 /** An object with none but these keys of its own, `__proto__` not among them. */

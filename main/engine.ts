@@ -3,7 +3,6 @@
  * project, serves the contract (`api.ts`) for whichever host carries it, and answers
  * within 50 ms: whatever takes longer runs in the compute process, as a job.
  */
-import { mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { EventPublisher, implement } from '@orpc/server';
@@ -45,7 +44,6 @@ export class Engine {
   }
 
   async create(dir: string, options: CreateOptions): Promise<Status> {
-    mkdirSync(dir, { recursive: true });
     this.#hold(await Project.create(dir, options));
     return this.project.status();
   }

@@ -112,10 +112,27 @@ export function syncFolder(dir: string): void {
   }
 }
 
-/** Makes a folder, and those above it that are missing, and makes them last. */
+/** What says that a path cannot be a folder's, whoever asks. */
+const NO_FOLDER = new Set(['EEXIST', 'ENOTDIR', 'ENAMETOOLONG', 'EINVAL', 'ENOENT', 'ELOOP', 'ERR_INVALID_ARG_VALUE']);
+
+/** Makes a folder, and those above it that are missing, and makes them last. Errors: `io-failed` where the path cannot be a folder's. */
 export function makeFolder(dir: string): void {
   const last = path.resolve(dir);
-  const first = fs.mkdirSync(last, { recursive: true });
+  let first: string | undefined;
+  try {
+    first = fs.mkdirSync(last, { recursive: true });
+  } catch (error) {
+    const code = (error as { code?: string }).code ?? '';
+    if (!NO_FOLDER.has(code)) throw error;
+    const message = `There cannot be a folder at ${dir} (${code}).`;
+    throw new EngineError(
+      'io-failed',
+      message,
+      'Choose another folder, or move the file that is there.',
+      { path: dir },
+      error,
+    );
+  }
   if (first === undefined) return syncParent(last);
   for (let made = last; ; made = path.dirname(made)) {
     syncParent(made);
