@@ -88,7 +88,7 @@ export function desktopConfig(staged: Staged): Configuration {
       gatekeeperAssess: false,
       entitlements: join(ROOT, 'packaging/entitlements.mac.plist'),
       entitlementsInherit: join(ROOT, 'packaging/entitlements.mac.plist'),
-      notarize: process.env.APPLE_TEAM_ID !== undefined,
+      notarize: Boolean(process.env.APPLE_TEAM_ID),
       extendInfo: { NSHumanReadableCopyright: 'The Marginalia authors, Apache-2.0' },
     },
     dmg: { sign: false, writeUpdateInfo: false },
