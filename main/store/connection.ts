@@ -71,7 +71,8 @@ export function troubleOf(error: unknown, context: { file: string }): EngineErro
   const code = (error as { code?: unknown } | null)?.code;
   if (typeof code !== 'string') return null;
   const text = (error as Error).message;
-  if (code === 'SQLITE_FULL' || code === 'ENOSPC' || code === 'EDQUOT') {
+  // SHMSIZE: the memory that openers share is a file as well, and there was no room for it.
+  if (code === 'SQLITE_FULL' || code === 'SQLITE_IOERR_SHMSIZE' || code === 'ENOSPC' || code === 'EDQUOT') {
     return new EngineError(
       'disk-full',
       'The disk is full; the last change was not saved.',

@@ -17,7 +17,7 @@ import {
 import { createAuditLog, createAuditReader, PROGRAM, type AuditLog, type AuditReader, type By } from './audit.ts';
 import { createAttributeReader, type AttributeReader } from './attributes.ts';
 import { backupProject, type BackupResult } from './backup.ts';
-import { makeFolder, openBlobs, syncFolder, type Blobs } from './blobs.ts';
+import { makeFolder, openBlobs, syncFile, syncFolder, type Blobs } from './blobs.ts';
 import { assertFull, connectReader, connectWriter, createGuard, enterWal, translated, type Db } from './connection.ts';
 import { createCountReader, createStateKeeper, createTally, type Counts } from './counters.ts';
 import { HEAD_DIFFERS, isReached, openHead, readHead, type HeadFile } from './head.ts';
@@ -300,8 +300,9 @@ function composeStore(
 
 /** Compares the trail with the line kept beside it, and notes in the trail where they differ or where it begins late. What the line says from now on is on the disk. */
 function settleHead(dir: string, db: Db, audit: AuditLog): HeadFile {
-  // Whatever was read from the write-ahead log waits for the disk first: the line must not be ahead of it.
-  db.pragma('wal_checkpoint(PASSIVE)');
+  // Whatever was read from the write-ahead log waits for the disk first: the line must not be ahead of it. (A checkpoint would do so as well, but a full disk may refuse it.)
+  const log = `${databaseOf(dir)}-wal`;
+  if (fs.existsSync(log)) syncFile(log);
   const known = readHead(dir);
   const here = audit.head();
   const note = (call: string, subject: unknown) =>

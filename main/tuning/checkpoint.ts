@@ -31,16 +31,22 @@ export function writeCheckpoint(file: string, { state, tensors }: Checkpoint): v
   for (const part of body) hash.update(part);
   fs.mkdirSync(path.dirname(file), { recursive: true });
   const temporary = `${file}.tmp`;
-  const fd = fs.openSync(temporary, 'w', 0o644);
   try {
-    for (const part of [MAGIC, hash.digest(), ...body]) {
-      for (let at = 0; at < part.length;) at += fs.writeSync(fd, part, at);
+    const fd = fs.openSync(temporary, 'w', 0o644);
+    try {
+      for (const part of [MAGIC, hash.digest(), ...body]) {
+        for (let at = 0; at < part.length;) at += fs.writeSync(fd, part, at);
+      }
+      fs.fsyncSync(fd);
+    } finally {
+      fs.closeSync(fd);
     }
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
+    fs.renameSync(temporary, file);
+  } catch (error) {
+    // A full disk needs the room.
+    fs.rmSync(temporary, { force: true });
+    throw error;
   }
-  fs.renameSync(temporary, file);
 }
 
 /** The checkpoint, or null where there is none that is whole. */

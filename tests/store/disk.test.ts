@@ -39,7 +39,7 @@ describe('a backup', () => {
     const dir = temporaryFolder();
     const file = path.join(dir, 'b');
     closing(openReader(store.dir)).backup(file);
-    expect(codeOf(() => restoreBackup(file, store.dir))).toBe('project-locked');
+    expect(codeOf(() => restoreBackup(file, store.dir))).toBe('project-exists');
     store.close();
     expect(codeOf(() => restoreBackup(file, store.dir))).toBe('project-exists');
     const empty = path.join(dir, 'empty');
