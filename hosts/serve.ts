@@ -4,6 +4,7 @@
  * loses nothing that was shown as saved.
  */
 import { spawn } from 'node:child_process';
+import { loggable } from '../main/domain/errors.ts';
 import { Engine } from '../main/engine.ts';
 import { DESK } from '../main/places.ts';
 import { startWebHost } from './web.ts';
@@ -12,6 +13,10 @@ export async function serve(
   dir: string | null,
   options: { port: number; open: boolean; json: boolean },
 ): Promise<void> {
+  process.on('uncaughtException', (error) => {
+    console.error(loggable(error));
+    process.exit(1);
+  });
   const engine = new Engine({ host: 'web' });
   try {
     if (dir !== null) await engine.open(dir);

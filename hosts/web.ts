@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream';
 import { RPCHandler } from '@orpc/server/ws';
 import { WebSocketServer } from 'ws';
-import { EngineError } from '../main/domain/errors.ts';
+import { EngineError, loggable } from '../main/domain/errors.ts';
 import type { Engine } from '../main/engine.ts';
 import { servingOptions } from '../main/rpc.ts';
 import { deskFile, SECURITY_HEADERS } from './desk-files.ts';
@@ -78,7 +78,7 @@ export async function startWebHost(
     handle(request, response).catch((error: unknown) => {
       if (response.headersSent) response.destroy();
       else reply(response, 500, 'The host could not answer this request.');
-      console.error(error);
+      console.error(loggable(error));
     });
   }
 

@@ -32,7 +32,7 @@ const ActShape = v.picklist([
   'comment',
   'retract',
 ] as const satisfies readonly Act[]);
-const Path = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
+const Path = v.pipe(v.string(), v.minLength(1), v.maxLength(4096), v.regex(/^[^\0]*$/));
 const DeviceShape = v.picklist(DEVICES);
 
 export const ErrorShapeSchema = v.object({

@@ -9,7 +9,7 @@ import type { SupportedMessagePort } from '@orpc/client/message-port';
 import * as v from 'valibot';
 import packageJson from '../package.json' with { type: 'json' };
 import { ToEngine, type FromEngineMessage, type ToEngineMessage } from './api-shell.ts';
-import { EngineError } from './domain/errors.ts';
+import { EngineError, loggable } from './domain/errors.ts';
 import { Engine } from './engine.ts';
 import { servingOptions } from './rpc.ts';
 
@@ -76,7 +76,7 @@ async function answerPixels({ ask, item, part, side }: Extract<ToEngineMessage, 
     tell({ kind: 'pixels', ask, found: await engine.pixels(item, part, side), trouble: null });
   } catch (error) {
     const isKnown = error instanceof EngineError;
-    if (!isKnown) console.error(error);
+    if (!isKnown) console.error(loggable(error));
     tell({ kind: 'pixels', ask, found: null, trouble: isKnown ? error.toJSON() : null });
   }
 }

@@ -5,8 +5,8 @@
  */
 import { ACCOUNT } from './account.ts';
 import type { JobData } from './api.ts';
-import { EngineError, type ErrorShape } from './domain/errors.ts';
-import type { By, JobRecord, ProjectStore } from './store/index.ts';
+import { EngineError, loggable, type ErrorShape } from './domain/errors.ts';
+import { requireRoom, RESERVE_BYTES, type By, type JobRecord, type ProjectStore } from './store/index.ts';
 
 export type JobKind = JobData['kind'];
 
@@ -23,6 +23,14 @@ export interface JobControl {
 }
 
 export type JobResult = Record<string, unknown>;
+
+/** Work that writes much: it is not begun where it would leave no room for labels. */
+const FILLING: Partial<Record<JobKind, string>> = {
+  import: 'The import',
+  encode: 'Looking at the items',
+  train: 'The training',
+  tune: 'The fine-tuning',
+};
 
 interface Running {
   controller: AbortController;
@@ -87,8 +95,10 @@ export class Jobs {
     const { jobs } = this.#store;
     try {
       control.signal.throwIfAborted();
-      jobs.start(id);
+      const { kind } = jobs.start(id);
       this.#onChange();
+      const what = FILLING[kind as JobKind];
+      if (what) requireRoom(this.#store.dir, RESERVE_BYTES, what);
       const result = await work(control);
       this.#refuseIfClosed();
       if (control.signal.aborted) jobs.cancel(id);
@@ -188,7 +198,7 @@ export class Jobs {
 
 function errorShapeOf(error: unknown): ErrorShape {
   if (error instanceof EngineError) return error.toJSON();
-  console.error(error);
+  console.error(loggable(error));
   return {
     code: 'io-failed',
     message: error instanceof Error ? error.message : String(error),

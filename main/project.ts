@@ -30,7 +30,7 @@ import { ComputeProcess } from './compute-process.ts';
 import type { ItemState } from './domain/annotation.ts';
 import { systemClock } from './domain/clock.ts';
 import { Devices } from './devices.ts';
-import { EngineError } from './domain/errors.ts';
+import { EngineError, loggable } from './domain/errors.ts';
 import type { ItemId } from './domain/item.ts';
 import type { Task } from './domain/schema.ts';
 import { EvidenceDesk, type DeskParts } from './evidence-desk.ts';
@@ -489,5 +489,5 @@ export class Project {
 }
 
 function ignoreCancelled(error: unknown): void {
-  if (!(error instanceof EngineError) || error.code !== 'cancelled') console.error(error);
+  if (!(error instanceof EngineError) || error.code !== 'cancelled') console.error(loggable(error));
 }

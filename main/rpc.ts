@@ -10,11 +10,11 @@ import type { SupportedMessagePort } from '@orpc/client/message-port';
 import { RequestHeadersPlugin, type RequestHeadersPluginContext } from '@orpc/server/plugins';
 import { ACCOUNT } from './account.ts';
 import { decodeWho, WHO_HEADER } from './domain/caller.ts';
-import { EngineError, type ErrorShape } from './domain/errors.ts';
+import { EngineError, loggable, type ErrorShape } from './domain/errors.ts';
 
 const ENGINE_ERROR = 'ENGINE';
 
-/** For a server: EngineErrors go out with their shape as data; a bug goes to this process's log, whole, and out without its details. */
+/** For a server: EngineErrors go out with their shape as data; a bug goes to this process's log as `loggable` has it, and out without its details. */
 export function toWire(error: unknown): unknown {
   if (error instanceof EngineError) {
     return new ORPCError(ENGINE_ERROR, { status: 422, message: error.message, data: error.toJSON() });
@@ -30,10 +30,25 @@ export function toWire(error: unknown): unknown {
     );
     return new ORPCError(ENGINE_ERROR, { status: 422, message: invalid.message, data: invalid.toJSON() });
   }
+  const refused = refusalOf(error);
+  if (refused !== null) return toWire(refused);
   const isCancelled = error instanceof Error && error.name === 'AbortError';
-  if (!isCancelled)
-    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  if (!isCancelled) process.stderr.write(`${loggable(error)}\n`);
   return error;
+}
+
+/** What the system would not do with a path that somebody gave, where no reader or writer has said it better. */
+function refusalOf(error: unknown): EngineError | null {
+  const { code, syscall, path } = error as NodeJS.ErrnoException;
+  if (!(error instanceof Error) || code === undefined || syscall === undefined) return null;
+  const message = `The system refused it (${code}, ${syscall})${path === undefined ? '' : `: ${path}`}.`;
+  return new EngineError(
+    'io-failed',
+    message,
+    'Check the path and your rights to it, then try again.',
+    { code },
+    error,
+  );
 }
 
 /** For a client: what `toWire` sent becomes an EngineError again; everything else passes. */

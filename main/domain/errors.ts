@@ -93,6 +93,14 @@ export class EngineError extends Error {
   }
 }
 
+/** An error for a log: what happened, up to the first thing that it quotes, and where. Names, texts and paths may be a patient's. */
+export function loggable(error: unknown): string {
+  if (!(error instanceof Error)) return `A ${typeof error} was thrown.`;
+  const [message, rest] = error.message.split(/["'`“‘{[\n]([\s\S]*)/);
+  const frames = (error.stack ?? '').split('\n').filter((line) => /^ {4}at .*(:\d+|<anonymous>)\)?$/.test(line));
+  return [`${error.name}: ${message.slice(0, 200)}${rest === undefined ? '' : '…'}`, ...frames].join('\n');
+}
+
 /** A bug: something the code promised is not so. Says expected and got. */
 export function assert(condition: unknown, expected: string, got?: unknown): asserts condition {
   if (!condition) throw new Error(`Expected ${expected}${got === undefined ? '' : `, got ${JSON.stringify(got)}`}`);
