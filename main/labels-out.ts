@@ -2,11 +2,11 @@
  * What an export is made of: the labelled items with where each label comes from, read page
  * by page, and a file that appears under its name only when all of it is on disk.
  */
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { EngineError } from './domain/errors.ts';
 import { WRITERS, type ExportRow } from './export/index.ts';
-import { syncFolder, type ItemRecord, type ProjectStore } from './store/index.ts';
+import { discard, syncFolder, type ItemRecord, type ProjectStore } from './store/index.ts';
 
 const PAGE = 500;
 
@@ -82,7 +82,7 @@ export function writeWhole(file: string, pieces: Iterable<string | Uint8Array>):
     renameSync(temporary, file);
     syncFolder(dirname(resolve(file)));
   } catch (error) {
-    rmSync(temporary, { force: true });
+    discard(temporary);
     if (error instanceof EngineError) throw error;
     const isFull = (error as NodeJS.ErrnoException).code === 'ENOSPC';
     throw new EngineError(

@@ -9,9 +9,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { EngineError } from '../domain/errors.ts';
-import { makeFolder, openBlobs, syncFile, syncFolder } from './blobs.ts';
+import { discard, makeFolder, openBlobs, removeFile, syncFile, syncFolder } from './blobs.ts';
 import { APPLICATION_ID, translated, type Db } from './connection.ts';
 import { takeLock } from './lock.ts';
+import { bytesOf, requireRoom } from './room.ts';
 import { refuseToMakeIn } from './whereabouts.ts';
 import { createAuditLog, createAuditReader } from './audit.ts';
 import { openHead } from './head.ts';
@@ -20,6 +21,8 @@ import { fileKind, refuseNewer, versionOf } from './migrations.ts';
 /** 'MRGB'. */
 const BACKUP_ID = 0x4d524742;
 const PIECE_BYTES = 8 << 20;
+/** What a backup may be larger than what it is made of. */
+const HEADROOM_BYTES = 1 << 20;
 
 export interface BackupResult {
   file: string;
@@ -31,19 +34,21 @@ export interface BackupResult {
 export function backupProject(dir: string, file: string): BackupResult {
   const temporary = `${file}.partial-${process.pid}`;
   return translated({ file }, () => {
-    fs.rmSync(temporary, { force: true });
+    removeFile(temporary);
     try {
       const source = new Database(path.join(dir, 'project.sqlite'), {
         readonly: true,
         fileMustExist: true,
         timeout: 2000,
       });
+      const blobs = openBlobs(dir);
       try {
+        const held = blobs.list().reduce((sum, sha256) => sum + blobs.sizeOf(sha256), bytesOf(source));
+        requireRoom(path.dirname(path.resolve(file)), held + HEADROOM_BYTES, 'The backup');
         source.prepare('VACUUM INTO ?').run(temporary);
       } finally {
         source.close();
       }
-      const blobs = openBlobs(dir);
       const names = blobs.list();
       const copy = new Database(temporary);
       try {
@@ -71,7 +76,7 @@ export function backupProject(dir: string, file: string): BackupResult {
       syncFolder(path.dirname(path.resolve(file)));
       return { file, sizeBytes: fs.statSync(file).size, blobs: names.length };
     } catch (error) {
-      for (const suffix of ['', '-journal']) fs.rmSync(temporary + suffix, { force: true });
+      discard(temporary, `${temporary}-journal`);
       throw error;
     }
   });
@@ -90,7 +95,7 @@ export function restoreBackup(file: string, dir: string, by?: { who: string; clo
     const lock = takeLock(dir, null);
     try {
       refuseExisting(target, dir);
-      fs.rmSync(temporary, { force: true });
+      removeFile(temporary);
       fs.copyFileSync(file, temporary);
       fs.chmodSync(temporary, 0o644);
       const db = new Database(temporary);
@@ -104,7 +109,7 @@ export function restoreBackup(file: string, dir: string, by?: { who: string; clo
       fs.renameSync(temporary, target);
       syncFolder(dir);
     } finally {
-      for (const suffix of ['', '-journal']) fs.rmSync(temporary + suffix, { force: true });
+      discard(temporary, `${temporary}-journal`);
       lock.release();
     }
   });
@@ -112,7 +117,7 @@ export function restoreBackup(file: string, dir: string, by?: { who: string; clo
 
 /** Notes in the trail who restored it, and writes the line beside it anew: what was cut off since is not missing here. A backup of an older format has no trail yet. */
 function settle(db: Db, dir: string, by?: { who: string; clock: () => number }): void {
-  if (versionOf(db) < 3) return fs.rmSync(path.join(dir, 'project.head'), { force: true });
+  if (versionOf(db) < 3) return removeFile(path.join(dir, 'project.head'));
   if (by) {
     const log = createAuditLog(db, by.clock);
     db.transaction(() => log.append({ who: by.who, call: 'project.restore' })).immediate();

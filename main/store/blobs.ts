@@ -59,7 +59,7 @@ export function openBlobs(projectDir: string): Blobs {
           }
           fs.renameSync(temporary, file);
         } catch (error) {
-          fs.rmSync(temporary, { force: true });
+          discard(temporary);
           throw error;
         }
         syncFolder(dir);
@@ -91,11 +91,31 @@ export function openBlobs(projectDir: string): Blobs {
       if (!fs.existsSync(dir)) return;
       for (const name of fs.readdirSync(dir)) {
         const pid = TEMPORARY.exec(name)?.[1];
-        if (pid !== undefined && !isAlive(Number(pid))) fs.rmSync(path.join(dir, name), { force: true });
+        if (pid !== undefined && !isAlive(Number(pid))) removeFile(path.join(dir, name));
       }
     },
   };
   return blobs;
+}
+
+/** Removes a file where there is one. `rmSync` would not say what the system said. */
+export function removeFile(file: string): void {
+  try {
+    fs.unlinkSync(file);
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'ENOENT') throw error;
+  }
+}
+
+/** Removes what an attempt that failed has left; its own error is the one to hear of. */
+export function discard(...files: string[]): void {
+  for (const file of files) {
+    try {
+      removeFile(file);
+    } catch {
+      // As above.
+    }
+  }
 }
 
 /** Makes a folder's entries (a rename, a new file) last; Windows does so by itself, and some file systems of other machines cannot. */

@@ -63,7 +63,9 @@ export function assertFull(db: Db): void {
   assert(level === 2, 'synchronous = FULL (2) after the first write', level);
 }
 
-const DAMAGED = 'Restore the project from its last backup; the damaged file is left as it is.';
+/** SQLite gives a read that failed the same code as bytes that make no sense. */
+const DAMAGED =
+  'Open the project again. If it says so again, restore it from its last backup; the damaged file is left as it is.';
 
 /** What a driver or file-system error means to a person, or null where it is a bug. */
 export function troubleOf(error: unknown, context: { file: string }): EngineError | null {

@@ -43,16 +43,20 @@ export function readHead(dir: string): AuditHead | 'unreadable' | null {
 
 /** Opens the line for writing. `initial` is written and waits for the disk. */
 export function openHead(dir: string, initial: AuditHead): HeadFile {
-  const found = readHead(dir);
-  const fd = fs.openSync(path.join(dir, 'project.head'), found === null ? 'w' : 'r+', 0o644);
-  const put = ({ entry, hash }: AuditHead) =>
-    void fs.writeSync(fd, `${`marginalia ${entry} ${hash}`.padEnd(LINE_BYTES - 1)}\n`, 0);
+  const file = path.join(dir, 'project.head');
+  const line = ({ entry, hash }: AuditHead) => `${`marginalia ${entry} ${hash}`.padEnd(LINE_BYTES - 1)}\n`;
+  if (readHead(dir) === null) {
+    // A line that a power loss takes away, or half of it, reads as a trail that was tampered with.
+    fs.writeFileSync(`${file}.new`, line(initial), { flush: true, mode: 0o644 });
+    fs.renameSync(`${file}.new`, file);
+    syncFolder(dir);
+  }
+  const fd = fs.openSync(file, 'r+');
+  const put = (head: AuditHead) => void fs.writeSync(fd, line(head), 0);
   try {
     put(initial);
     fs.ftruncateSync(fd, LINE_BYTES);
     fs.fsyncSync(fd);
-    // Else a power loss takes the line away, which reads as a trail that was tampered with.
-    if (found === null) syncFolder(dir);
   } catch (error) {
     fs.closeSync(fd);
     throw error;
@@ -67,8 +71,13 @@ export function openHead(dir: string, initial: AuditHead): HeadFile {
       }
     },
     close() {
-      if (isOpen) fs.closeSync(fd);
+      if (!isOpen) return;
       isOpen = false;
+      try {
+        fs.closeSync(fd);
+      } catch {
+        // Neither is this.
+      }
     },
   };
 }

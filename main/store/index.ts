@@ -15,7 +15,7 @@ export {
   type ProjectStore,
 } from './project.ts';
 export { backupProject, restoreBackup, type BackupResult } from './backup.ts';
-export { openBlobs, syncFolder, type Blobs } from './blobs.ts';
+export { discard, openBlobs, syncFolder, type Blobs } from './blobs.ts';
 export { openCache, type Cache, type CacheKey } from './cache.ts';
 export { PROGRAM, type AuditEntry, type AuditHead, type AuditReader, type By, type Deed } from './audit.ts';
 export { IMPORTER, type AnnotationReader, type AnnotationWriter } from './annotations.ts';
@@ -24,6 +24,7 @@ export type { ImportBatch, ImportCounts, ImportResult } from './imports.ts';
 export { ITEM_STATES, ROLES, type ItemReader, type ItemRecord, type PoolRows } from './items.ts';
 export { JOB_STATES, type JobProgress, type JobReader, type JobRecord, type JobState, type JobWriter } from './jobs.ts';
 export type { LockHolder } from './lock.ts';
+export { requireRoom, RESERVE_BYTES } from './room.ts';
 export type { QueueDraft, QueueEntry, QueueReader, QueueWriter } from './queue.ts';
 export type { ReadingPair, ReadingReader, Repeatable } from './readings.ts';
 export type { AttributeReader } from './attributes.ts';

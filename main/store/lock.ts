@@ -55,8 +55,11 @@ export function takeLock(dir: string, now: number | null): ProjectLock {
   return {
     release() {
       if (!db.open) return;
-      fs.rmSync(holderFile, { force: true });
-      db.exec('ROLLBACK');
+      try {
+        fs.rmSync(holderFile, { force: true });
+      } catch {
+        // As above.
+      }
       db.close();
       held.delete(db);
     },

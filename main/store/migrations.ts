@@ -6,8 +6,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { EngineError } from '../domain/errors.ts';
-import { syncFile, syncFolder } from './blobs.ts';
+import { discard, removeFile, syncFile, syncFolder } from './blobs.ts';
 import { APPLICATION_ID, type Db } from './connection.ts';
+import { bytesOf, requireRoom } from './room.ts';
 
 /** One step: the statements that lead from the version before to this one. */
 export type Migration = string;
@@ -235,14 +236,14 @@ export function refuseNewer(db: Db, file: string, migrations = MIGRATIONS): void
 /** Copies the file as it is: the copy is whole and on the disk, or not there; an earlier one stays until then. */
 function copyWhole(db: Db, to: string): void {
   const partial = `${to}.partial`;
-  fs.rmSync(partial, { force: true });
+  removeFile(partial);
   try {
     db.prepare('VACUUM INTO ?').run(partial);
     syncFile(partial);
     fs.renameSync(partial, to);
     syncFolder(path.dirname(to));
   } catch (error) {
-    fs.rmSync(partial, { force: true });
+    discard(partial, `${partial}-journal`);
     throw error;
   }
 }
@@ -253,6 +254,8 @@ export function migrate(db: Db, file: string, fill?: (db: Db) => void, migration
   let backup: string | null = null;
   if (from > 0 && from < migrations.length) {
     backup = `${file}.format-${from}.backup`;
+    // The copy, and as much again: a step may write every page anew.
+    requireRoom(path.dirname(file), 2 * bytesOf(db), 'Bringing the project up to date');
     copyWhole(db, backup);
   }
   const step = (version: number) => {

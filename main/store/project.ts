@@ -255,13 +255,11 @@ function composeStore(
     audit,
     lastAct: annotations.writer.head,
   });
-  const transaction = db.transaction(
-    (deed: By, work: () => unknown, subject: (done: unknown) => unknown) => {
-      const done = work();
-      audit.append({ ...deed, subject: subject(done) });
-      return done;
-    },
-  );
+  const transaction = db.transaction((deed: By, work: () => unknown, subject: (done: unknown) => unknown) => {
+    const done = work();
+    audit.append({ ...deed, subject: subject(done) });
+    return done;
+  });
   function recorded<T>(deed: By, work: () => T, subject: (done: T) => unknown = () => null): T {
     try {
       return transaction.immediate(deed, work, subject as (done: unknown) => unknown) as T;
@@ -291,9 +289,12 @@ function composeStore(
     verify: () => verifyProject(db, blobs, dir),
     backup: (target) => backupProject(dir, target),
     close() {
-      db.close();
-      head.close();
-      lock.release();
+      try {
+        db.close();
+      } finally {
+        head.close();
+        lock.release();
+      }
     },
   };
 }
