@@ -45,7 +45,8 @@ export class Trouble extends Error {
   }
 }
 
-const FIRST_RETRY_MS = 300;
+/** The shell starts a dead engine at once; a web host is started again by somebody. */
+const FIRST_RETRY_MS = shell === null ? 300 : 20;
 const LONGEST_RETRY_MS = 2000;
 
 /** The one-time token from the page's address, which is cleaned of it; null when the session's cookie must do. */

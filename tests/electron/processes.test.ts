@@ -192,7 +192,7 @@ describe('The engine behind the shell', () => {
     ];
     for (const frame of hostiles) {
       const hostile = openWindow(engine);
-      hostile.port.postMessage(frame);
+      hostile.send(frame);
       await hostile.closed;
     }
     expect(engine.pid, 'the engine lives on').toBe(pid);

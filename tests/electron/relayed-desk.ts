@@ -28,7 +28,8 @@ export function windowPort(port: MessagePort): WindowPort {
 
 export interface Window {
   client: DeskClient;
-  port: MessagePort;
+  /** What is no frame, as well. */
+  send(data: unknown): void;
   /** When the relay, or the window, closed the port. */
   closed: Promise<unknown>;
   close(): void;
@@ -48,7 +49,7 @@ export function openWindow(engine: EngineProcess): Window {
       postMessage: (data: unknown) => port1.postMessage(data),
     },
   });
-  return { client: createORPCClient<DeskClient>(link), port: port1, closed, close: () => port1.close() };
+  return { client: createORPCClient<DeskClient>(link), send: (data) => port1.postMessage(data), closed, close: () => port1.close() };
 }
 
 /** A started engine process with the Node that runs this. */
