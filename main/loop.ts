@@ -28,7 +28,7 @@ import { isNearDuplicate } from './ingest/index.ts';
 import type { JobControl, Jobs } from './jobs.ts';
 import { drawnAtRandom, queueDrafts } from './queue-drafts.ts';
 import { withSecondReadings } from './rereads.ts';
-import type { By, ProjectStore, QueueDraft } from './store/index.ts';
+import { requireRoom, RESERVE_BYTES, type By, type ProjectStore, type QueueDraft } from './store/index.ts';
 import { recordVersion } from './version-record.ts';
 
 export type ChangeKind = 'project' | 'items' | 'annotations' | 'queue' | 'jobs' | 'versions';
@@ -190,6 +190,7 @@ export class Loop {
           (compute, call) => compute.read({ options, after }, call),
           (batch) => {
             if (control.signal.aborted) return;
+            requireRoom(store.dir, RESERVE_BYTES, 'The import');
             store.items.addCandidates(batch.candidates, {
               job: control.id,
               cursor: batch.cursor,
