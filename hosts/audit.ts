@@ -2,7 +2,6 @@
  * The audit trail on the command line: its last entries, or all of it in a file that
  * `verify-audit.mjs` checks without this program.
  */
-import { resolve } from 'node:path';
 import { number, text, withProject, type Command } from './command.ts';
 
 const when = (at: number) => new Date(at).toISOString();
@@ -15,14 +14,15 @@ export const audit: Command = {
     withProject(context.positionals[0], context, async (project) => {
       const out = text(context, 'out');
       if (out !== undefined) {
-        const file = resolve(out);
-        const written = project.trail.export(file);
+        const written = await project.trail.export(out);
+        const { entry, hash } = written.head;
         return {
-          json: { file, ...written },
-          text: `Wrote ${written.entries} entries to ${file}. Keep the last one’s number and hash elsewhere: ${written.head.entry} ${written.head.hash}`,
+          json: written,
+          text: `Wrote ${entry} entries to ${written.file}. Note the last one’s number and hash elsewhere: ${entry} ${hash}`,
         };
       }
-      const { head, entries } = project.trail.latest(number(context, 'limit', 20, Number.isInteger));
+      const limit = number(context, 'limit', 20, (n) => Number.isInteger(n) && n >= 1);
+      const { head, entries } = project.trail.list({ limit });
       const lines = entries.map(
         ({ entry, at, who, call, subject }) => `${entry}  ${when(at)}  ${who}  ${call}  ${JSON.stringify(subject)}`,
       );

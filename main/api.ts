@@ -16,6 +16,7 @@ import { evidence, ForecastShape, GuaranteeShape } from './api-evidence.ts';
 import { Explanation, ExplanationChoice, type ExplanationPart } from './api-explanation.ts';
 import { Count, Interval, ItemIdShape, ItemView, PartView, Probability, StateShape } from './api-item.ts';
 import { looks } from './api-looks.ts';
+import { trail } from './api-trail.ts';
 import { tray } from './api-tray.ts';
 import { VersionExport } from './api-version-export.ts';
 import type { Act } from './domain/annotation.ts';
@@ -391,6 +392,7 @@ export const contract = {
   evidence,
   looks,
   tray,
+  trail,
   choosing,
   encoders: {
     /** Tries a file on a tiny batch and describes its outputs; nothing is kept. */

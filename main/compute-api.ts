@@ -21,6 +21,7 @@ import type {
 } from './api.ts';
 import type { EvidenceReportData } from './api-evidence.ts';
 import type { SubgroupColumnData } from './api-evidence.ts';
+import type { TrailHeadData } from './api-trail.ts';
 import type { VersionExportData, VersionExported } from './api-version-export.ts';
 import type { RealDevice } from './domain/device.ts';
 import type { Candidate, ImportProblem, ItemId } from './domain/item.ts';
@@ -335,6 +336,7 @@ export const computeContract = {
   subgroups: oc.input(type<SubgroupsQuestion>()).output(type<SubgroupsFound>()),
   explain: oc.input(type<ExplanationQuestion>()).output(type<ExplanationData>()),
   /** Writes the file as well. */
+  exportTrail: oc.input(type<{ file: string }>()).output(type<TrailHeadData>()),
   exportVersion: oc.input(type<VersionExportData>()).output(working<{ kind: 'exported'; exported: VersionExported }>()),
   simulate: oc.input(type<SimulationOptions>()).output(working<Simulated>()),
 };

@@ -102,6 +102,9 @@ const router = os.router({
     (await import('./subgroups.ts')).findSubgroups((await learner()).parts, input, signal),
   ),
   explain: os.explain.handler(async ({ input, signal }) => (await learner()).explain(input, signal)),
+  exportTrail: os.exportTrail.handler(async ({ input }) =>
+    (await import('./trail-desk.ts')).exportTrail(dir, input.file),
+  ),
   exportVersion: os.exportVersion.handler(({ input, signal }) =>
     reporting(async (report) => (await learner()).exportVersion(input, report, signal)),
   ),

@@ -179,6 +179,10 @@ export class Engine {
         list: os.tray.list.handler(({ input }) => project().tray.list(input.limit)),
         release: os.tray.release.handler(({ input }) => project().tray.release(input.items, input.annotator)),
       },
+      trail: {
+        list: os.trail.list.handler(({ input }) => project().trail.list(input)),
+        export: os.trail.export.handler(({ input }) => project().trail.export(input.file)),
+      },
       choosing: {
         settings: os.choosing.settings.handler(() => project().choosing.settings()),
         set: os.choosing.set.handler(({ input, context }) => project().choosing.set(input, context.who)),

@@ -136,7 +136,7 @@ export class Project {
     this.looks = new LooksDesk(parts);
     this.tray = new TrayDesk(parts);
     this.choosing = new ChoosingDesk(parts);
-    this.trail = new TrailDesk(store);
+    this.trail = new TrailDesk({ store, reader: this.#reader });
     if (options.resume) this.onChange((kind) => this.#catchUp(kind));
     this.#resume(options);
   }

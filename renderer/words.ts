@@ -12,6 +12,7 @@ import type {
   QueueEntry,
   VersionData,
 } from '../main/api.ts';
+import type { TrailEntryData } from '../main/api-trail.ts';
 import { count, list, plain, probability } from './format.ts';
 import { m } from './paraglide/messages.js';
 import { getLocale } from './paraglide/runtime.js';
@@ -110,4 +111,19 @@ export function timeLeftWord(ms: number): string {
 export function classesWord(classes: readonly string[] | null): string {
   if (classes === null) return '';
   return classes.length === 0 ? m.classes_none() : list(classes.map(plain));
+}
+
+/** What an entry of the audit trail says was done. */
+export function deedWord({ call, subject }: Pick<TrailEntryData, 'call' | 'subject'>): string {
+  const facts = Object.entries((subject ?? {}) as Record<string, unknown>).filter(([, value]) => isShort(value));
+  const said = Object.fromEntries(facts.map(([name, value]) => [name, plain(String(value))]));
+  return named(`deed_${call.replace('.', '_')}`)?.(said) ?? call;
+}
+
+const isShort = (value: unknown) => typeof value === 'string' || typeof value === 'number';
+
+/** Who did it: names as they are, but for the program itself and what came with files. */
+export function whoWord(who: string): string {
+  if (who === 'marginalia') return m.record_program();
+  return who === 'import' ? m.record_importer() : plain(who);
 }

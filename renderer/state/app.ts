@@ -12,6 +12,7 @@ import { Items } from './items.svelte.ts';
 import { Labelling } from './labelling.svelte.ts';
 import { Looks } from './looks.svelte.ts';
 import { Preferences } from './preferences.svelte.ts';
+import { Trail } from './trail.svelte.ts';
 import { Tray } from './tray.svelte.ts';
 import { Tuning } from './tuning.svelte.ts';
 import { VersionExport } from './version-export.svelte.ts';
@@ -34,6 +35,7 @@ const parts = {
   choosing: new Choosing(desk),
   looks,
   consistency: new Consistency(desk, preferences),
+  trail: new Trail(desk),
   tray: new Tray(desk, labelling, preferences),
   viewing: new Viewing(),
   evidence: new Evidence(desk),

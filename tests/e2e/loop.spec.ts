@@ -3,12 +3,13 @@
  * items are labelled, the model trains and the queue changes, an act is undone, a version
  * is rolled back.
  */
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { generateSample } from '../../resources/sample-project/generate.ts';
-import { connectWithCookie, serveDesk, type DeskClient, type ServedDesk } from '../served-desk.ts';
+import { connectWithCookie, ROOT, serveDesk, type DeskClient, type ServedDesk } from '../served-desk.ts';
 import { acceptName, go, itemOnScreen, press, tabTo, typeInto } from './keyboard.ts';
 
 const LABELS = 30;
@@ -120,7 +121,26 @@ test('A folder becomes a model by keyboard alone', async ({ page, context }) => 
     await expect.poll(async () => (await client.status()).modelVersion).toBeLessThan(live ?? 0);
   });
 
-  await test.step('what was done is in the record, and nothing left this machine', async () => {
+  await test.step('what was done is in the record, which can be checked elsewhere', async () => {
+    await go(page, 'd');
+    await tabTo(page, page.getByRole('tab', { selected: true }));
+    await page.keyboard.press('End');
+    const { annotator } = acts[0];
+    const rows = page.getByTestId('record').locator('tr[data-call]');
+    await expect(rows.first()).toHaveAttribute('data-call', 'versions.rollback');
+    await expect(rows.first()).toContainText(annotator);
+    await expect(page.locator('tr[data-call="annotations.add"]')).toHaveCount(LABELS);
+    const file = join(work, 'trail.jsonl');
+    await typeInto(page, page.getByTestId('record-file'), file);
+    await page.keyboard.press('Enter');
+    await expect(page.getByTestId('record-saved')).toBeVisible();
+    await page.screenshot({ path: 'test-results/record.png' });
+    const checked = spawnSync(process.execPath, [join(ROOT, 'resources/verify-audit.mjs'), file], { encoding: 'utf8' });
+    expect(checked.stdout).toContain('in order and unchanged');
+    await page.keyboard.press('Tab'); // out of the field, where letters are letters
+  });
+
+  await test.step('nothing left this machine', async () => {
     await go(page, 'e');
     await expect(page.getByTestId('curve')).toBeVisible();
     await page.screenshot({ path: 'test-results/evidence.png' });

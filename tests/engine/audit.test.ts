@@ -105,6 +105,8 @@ const CALLS: Record<string, { before?: () => Promise<unknown>; call: () => Promi
   'looks.setReadings': { call: () => client.looks.setReadings({ share: 0.07 }) },
   'tray.list': { call: () => client.tray.list({}) },
   'tray.release': { call: async () => client.tray.release({ items: [await item()], ...said }) },
+  'trail.list': { call: () => client.trail.list({}) },
+  'trail.export': { call: () => client.trail.export({ file: join(newFolder(), 'trail.jsonl') }) },
   'choosing.settings': { call: () => client.choosing.settings() },
   'choosing.set': { call: () => client.choosing.set({ randomShare: 0.07 }) },
   'choosing.strategies': { call: () => client.choosing.strategies() },
