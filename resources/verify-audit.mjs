@@ -25,7 +25,7 @@ lines.forEach((line, i) => {
     if (computed !== hash) problems.push(`line ${i + 1}: what it says does not match its hash`);
     if (previousHash !== previous) problems.push(`line ${i + 1}: it does not follow from the line before`);
     if (entry !== last + 1) problems.push(`line ${i + 1}: entry ${last + 1} should come here`);
-    if (at < before) problems.push(`line ${i + 1}: it is earlier than the line before`);
+    if (at < before - 1000) console.log(`note: before line ${i + 1} the clock was set back by ${before - at} ms`);
     if (noted === `${entry} ${hash}`) hasNoted = true;
     [previous, last, before] = [hash, entry, at];
   } catch {

@@ -107,6 +107,11 @@ export function createAuditReader(db: Db): AuditReader {
   };
 }
 
+/** The call of the entry that notes that the computer's clock was set back. */
+const CLOCK_SET_BACK = 'program.clock-set-back';
+/** Corrections by a time server stay below this. */
+const CLOCK_SLACK_MS = 1000;
+
 /** Writes the trail on the project's own connection. `appended` hears of every entry. */
 export function createAuditLog(db: Db, clock: () => number, appended?: () => void): AuditLog {
   const last = db.prepare<[], { entry: number; at: number; hash: string }>(
@@ -115,22 +120,25 @@ export function createAuditLog(db: Db, clock: () => number, appended?: () => voi
   const insert = db.prepare<[number, number, string, string, string, string, string]>(
     'INSERT INTO audit (entry, at, who, call, subject, previous_hash, hash) VALUES (?, ?, ?, ?, ?, ?, ?)',
   );
+  function write(deed: Deed, before: { entry: number; hash: string }, at: number): AuditHead {
+    const { call } = deed;
+    // JSON escapes lone surrogates by itself.
+    const subject = JSON.stringify(deed.subject ?? null);
+    const said = { entry: before.entry + 1, at, who: deed.who.normalize('NFC').toWellFormed(), call, subject };
+    const hash = auditHash(before.hash, auditBody(said));
+    insert.run(said.entry, at, said.who, call, subject, before.hash, hash);
+    appended?.();
+    return { entry: said.entry, hash };
+  }
   return {
     ...createAuditReader(db),
-    append({ who, call, subject }) {
+    append(deed) {
       const before = last.get() ?? { entry: 0, at: 0, hash: FIRST_HASH };
-      const said = {
-        entry: before.entry + 1,
-        at: Math.floor(clock()),
-        who: who.normalize('NFC').toWellFormed(),
-        call,
-        // JSON escapes lone surrogates by itself.
-        subject: JSON.stringify(subject ?? null),
-      };
-      const hash = auditHash(before.hash, auditBody(said));
-      insert.run(said.entry, said.at, said.who, call, said.subject, before.hash, hash);
-      appended?.();
-      return { entry: said.entry, hash };
+      const at = Math.floor(clock());
+      const backMs = before.at - at;
+      if (backMs <= CLOCK_SLACK_MS) return write(deed, before, at);
+      const noted = write({ who: PROGRAM, call: CLOCK_SET_BACK, subject: { ms: backMs } }, before, at);
+      return write(deed, noted, at);
     },
   };
 }

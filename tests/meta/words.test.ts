@@ -100,6 +100,16 @@ describe('Messages', () => {
     ]);
   });
 
+  test('name everything that the audit trail can hold', () => {
+    const code = readSources(['main'], ['.ts']).map(({ text }) => text);
+    const calls = code.flatMap((text) =>
+      [...text.matchAll(/call: '([a-z]+\.[a-zA-Z-]+)'|'(program\.[a-z-]+)'/g)].map(([, a, b]) => a ?? b),
+    );
+    expect(calls.length).toBeGreaterThan(25);
+    const keys = calls.map((call) => `deed_${call.replace(/[.-]/g, '_').toLowerCase()}`);
+    expect(keys.filter((key) => !(key in messages[0]))).toEqual([]);
+  });
+
   test('are all used', () => {
     expect(unusedKeys(Object.keys(messages[0]), scripts)).toEqual([]);
     const file = { path: 'x.ts', text: 'm.used(); m[`error_${code}`](); table = "listed";' };

@@ -73,6 +73,25 @@ describe('an entry', () => {
     expect(store.audit.head().entry).toBe(before.entry + 1);
   });
 
+  it('says what the clock said, and that it was set back', () => {
+    let now = 1.8e12;
+    const store = newProject({ clock: () => now });
+    const [item] = fill(store, 1);
+    label(store, item);
+    now -= 3_600_000;
+    label(store, item);
+    now -= 200; // As a time server corrects it.
+    label(store, item);
+    const said = store.audit.latest({ limit: 4 }).toReversed();
+    expect(said.map(({ call, at, subject }) => [call, at - now, (subject as { ms?: number }).ms])).toEqual([
+      ['annotations.add', 3_600_200, undefined],
+      ['program.clock-set-back', 200, 3_600_000],
+      ['annotations.add', 200, undefined],
+      ['annotations.add', 0, undefined],
+    ]);
+    expect(store.verify()).toEqual({ ok: true, problems: [] });
+  });
+
   it('cannot be changed or removed on a connection that keeps the triggers', () => {
     const dir = labelled(3);
     const db = new Database(path.join(dir, 'project.sqlite'));
