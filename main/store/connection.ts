@@ -70,6 +70,10 @@ const DAMAGED =
 /** What a driver or file-system error means to a person, or null where it is a bug. */
 export function troubleOf(error: unknown, context: { file: string }): EngineError | null {
   if (error instanceof EngineError) return error;
+  if (error instanceof TypeError && error.message === 'The database connection is not open') {
+    const hint = 'Open it again, then repeat the last step.';
+    return new EngineError('project-not-found', 'The project was closed meanwhile.', hint, context, error);
+  }
   const code = (error as { code?: unknown } | null)?.code;
   if (typeof code !== 'string') return null;
   const text = (error as Error).message;

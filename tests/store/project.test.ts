@@ -33,6 +33,21 @@ describe('making a project', () => {
     expect(fs.readdirSync(dir)).toEqual([]);
   });
 
+  it('refuses a path that cannot be a folder’s', () => {
+    const file = path.join(temporaryFolder(), 'file');
+    fs.writeFileSync(file, '');
+    for (const dir of [file, path.join(file, 'inside'), `${file}\0`]) {
+      expect(codeOf(() => newProject({}, dir))).toBe('io-failed');
+    }
+  });
+
+  it('says to whoever still asks that it was closed', () => {
+    const store = newProject();
+    store.close();
+    expect(codeOf(() => store.schema.current())).toBe('project-not-found');
+    expect(codeOf(() => store.versions.live())).toBe('project-not-found');
+  });
+
   it('goes on where a creation was killed before its one transaction was there', () => {
     const dir = temporaryFolder();
     const half = connectWriter(path.join(dir, 'project.sqlite'));
