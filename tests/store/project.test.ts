@@ -44,7 +44,6 @@ describe('making a project', () => {
   it('says to whoever still asks that it was closed', () => {
     const store = newProject();
     store.close();
-    expect(codeOf(() => store.schema.current())).toBe('project-not-found');
     expect(codeOf(() => store.versions.live())).toBe('project-not-found');
   });
 
