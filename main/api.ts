@@ -16,6 +16,7 @@ import { evidence, ForecastShape, GuaranteeShape } from './api-evidence.ts';
 import { Explanation, ExplanationChoice, type ExplanationPart } from './api-explanation.ts';
 import { Count, Interval, ItemIdShape, ItemView, PartView, Probability, StateShape } from './api-item.ts';
 import { looks } from './api-looks.ts';
+import { safekeeping } from './api-safekeeping.ts';
 import { trail } from './api-trail.ts';
 import { tray } from './api-tray.ts';
 import { VersionExport } from './api-version-export.ts';
@@ -393,6 +394,7 @@ export const contract = {
   looks,
   tray,
   trail,
+  safekeeping,
   choosing,
   encoders: {
     /** Tries a file on a tiny batch and describes its outputs; nothing is kept. */

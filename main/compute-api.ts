@@ -21,12 +21,13 @@ import type {
 } from './api.ts';
 import type { EvidenceReportData } from './api-evidence.ts';
 import type { SubgroupColumnData } from './api-evidence.ts';
+import type { CheckData } from './api-safekeeping.ts';
 import type { TrailHeadData } from './api-trail.ts';
 import type { VersionExportData, VersionExported } from './api-version-export.ts';
 import type { RealDevice } from './domain/device.ts';
 import type { Candidate, ImportProblem, ItemId } from './domain/item.ts';
 import type { EncoderCard } from './inference/index.ts';
-import type { TrayFinding } from './store/index.ts';
+import type { BackupResult, TrayFinding } from './store/index.ts';
 import type { Level } from './evidence/index.ts';
 import type { LookFound, Preview } from './promising.ts';
 import type { SimulatedGuarantee, Snapshot, VersionCard } from './training/index.ts';
@@ -335,6 +336,8 @@ export const computeContract = {
   drift: oc.input(type<DriftQuestion>()).output(type<DriftFound | null>()),
   subgroups: oc.input(type<SubgroupsQuestion>()).output(type<SubgroupsFound>()),
   explain: oc.input(type<ExplanationQuestion>()).output(type<ExplanationData>()),
+  backup: oc.input(type<{ file: string }>()).output(type<BackupResult>()),
+  check: oc.output(type<CheckData>()),
   /** Writes the file as well. */
   exportTrail: oc.input(type<{ file: string }>()).output(type<TrailHeadData>()),
   exportVersion: oc.input(type<VersionExportData>()).output(working<{ kind: 'exported'; exported: VersionExported }>()),

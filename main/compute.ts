@@ -102,6 +102,8 @@ const router = os.router({
     (await import('./subgroups.ts')).findSubgroups((await learner()).parts, input, signal),
   ),
   explain: os.explain.handler(async ({ input, signal }) => (await learner()).explain(input, signal)),
+  backup: os.backup.handler(async ({ input }) => (await import('./store/index.ts')).backupProject(dir, input.file)),
+  check: os.check.handler(async () => (await import('./safekeeping-desk.ts')).checkProject(dir)),
   exportTrail: os.exportTrail.handler(async ({ input }) =>
     (await import('./trail-desk.ts')).exportTrail(dir, input.file),
   ),

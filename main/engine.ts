@@ -183,6 +183,13 @@ export class Engine {
         list: os.trail.list.handler(({ input }) => project().trail.list(input)),
         export: os.trail.export.handler(({ input }) => project().trail.export(input.file)),
       },
+      safekeeping: {
+        state: os.safekeeping.state.handler(() => project().safekeeping.state()),
+        backup: os.safekeeping.backup.handler(({ input, context }) =>
+          project().safekeeping.backup(input.file, context.who),
+        ),
+        check: os.safekeeping.check.handler(() => project().safekeeping.check()),
+      },
       choosing: {
         settings: os.choosing.settings.handler(() => project().choosing.settings()),
         set: os.choosing.set.handler(({ input, context }) => project().choosing.set(input, context.who)),

@@ -41,6 +41,7 @@ import { Loop, type ChangeKind } from './loop.ts';
 import { createProject, openProject, type BackupResult, type ProjectStore, type Verification } from './store/index.ts';
 import { exportLabels } from './labels-out.ts';
 import { isBlind, recordedAs } from './rereads.ts';
+import { SafekeepingDesk } from './safekeeping-desk.ts';
 import { statusOf } from './status.ts';
 import { TrailDesk } from './trail-desk.ts';
 import { TrayDesk } from './tray-desk.ts';
@@ -78,6 +79,7 @@ export class Project {
   readonly tray: TrayDesk;
   readonly choosing: ChoosingDesk;
   readonly trail: TrailDesk;
+  readonly safekeeping: SafekeepingDesk;
   readonly #store: ProjectStore;
   readonly #compute: ComputeProcess;
   readonly #reader: ComputeProcess;
@@ -137,6 +139,7 @@ export class Project {
     this.tray = new TrayDesk(parts);
     this.choosing = new ChoosingDesk(parts);
     this.trail = new TrailDesk({ store, reader: this.#reader });
+    this.safekeeping = new SafekeepingDesk({ store, reader: this.#reader });
     if (options.resume) this.onChange((kind) => this.#catchUp(kind));
     this.#resume(options);
   }

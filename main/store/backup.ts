@@ -30,10 +30,11 @@ export interface BackupResult {
   blobs: number;
 }
 
-/** Copies the project in `dir` to `file`, which appears whole or not at all and replaces what was there. Errors: `disk-full`, `io-failed`, `project-damaged` (a blob has changed). */
+/** Copies the project in `dir` to `file`, which appears whole or not at all and replaces an earlier backup. Errors: `input-invalid` (another file is there), `disk-full`, `io-failed`, `project-damaged` (a blob has changed). */
 export function backupProject(dir: string, file: string): BackupResult {
   const temporary = `${file}.partial-${process.pid}`;
   return translated({ file }, () => {
+    refuseOther(file);
     removeFile(temporary);
     try {
       const source = new Database(path.join(dir, 'project.sqlite'), {
@@ -123,6 +124,26 @@ function settle(db: Db, dir: string, by?: { who: string; clock: () => number }):
     db.transaction(() => log.append({ who: by.who, call: 'project.restore' })).immediate();
   }
   openHead(dir, createAuditReader(db).head()).close();
+}
+
+/** A backup replaces an earlier one and nothing else: least of all a project. */
+function refuseOther(file: string): void {
+  if (!fs.existsSync(file)) return;
+  const header = Buffer.alloc(72);
+  const fd = fs.openSync(file, 'r');
+  try {
+    fs.readSync(fd, header, 0, header.length, 0);
+  } finally {
+    fs.closeSync(fd);
+  }
+  // SQLite keeps the application id there (file format, 1.3).
+  if (header.toString('latin1', 0, 15) === 'SQLite format 3' && header.readUInt32BE(68) === BACKUP_ID) return;
+  throw new EngineError(
+    'input-invalid',
+    `There is another file at ${file}, which is no backup.`,
+    'Choose a name that is not taken.',
+    { file },
+  );
 }
 
 function refuseExisting(target: string, dir: string): void {

@@ -25,6 +25,7 @@ export { ITEM_STATES, ROLES, type ItemReader, type ItemRecord, type PoolRows } f
 export { JOB_STATES, type JobProgress, type JobReader, type JobRecord, type JobState, type JobWriter } from './jobs.ts';
 export type { LockHolder } from './lock.ts';
 export { requireRoom, RESERVE_BYTES } from './room.ts';
+export { whereabouts } from './whereabouts.ts';
 export type { QueueDraft, QueueEntry, QueueReader, QueueWriter } from './queue.ts';
 export type { ReadingPair, ReadingReader, Repeatable } from './readings.ts';
 export type { AttributeReader } from './attributes.ts';

@@ -9,7 +9,7 @@ import { expect, it } from 'vitest';
 import { itemIdOf, type ImagePart } from '../../main/domain/item.ts';
 import { openProject, restoreBackup } from '../../main/store/index.ts';
 import { itemView } from '../../main/views.ts';
-import { closing, fill, newProject, temporaryFolder, tickingClock } from '../store/projects.ts';
+import { closing, codeOf, fill, newProject, temporaryFolder, tickingClock } from '../store/projects.ts';
 import { BY_HAND, copyUnderLoad } from './backups.ts';
 
 const clock = tickingClock(5000);
@@ -85,4 +85,22 @@ it('is whole on another machine: other folder, originals absent, and labelling g
   expect(again.blobs.read(blob).toString()).toBe('a model');
   expect(label(text, again).sequence).toBe(3);
   expect(fs.statSync(path.join(dir, 'project.sqlite')).mode & 0o200).toBe(0o200);
+});
+
+it('replaces an earlier backup, and no other file', () => {
+  const store = newProject();
+  const folder = temporaryFolder();
+  const file = path.join(folder, 'p.backup');
+  store.backup(file);
+  fill(store, 5);
+  expect(store.backup(file).file).toBe(file);
+  const text = path.join(folder, 'letter.txt');
+  fs.writeFileSync(text, 'Dear colleague');
+  for (const taken of [text, path.join(store.dir, 'project.sqlite'), path.join(store.dir, 'project.lock.json')])
+    expect(codeOf(() => store.backup(taken))).toBe('input-invalid');
+  expect(fs.readFileSync(text, 'utf8')).toBe('Dear colleague');
+  expect(store.verify().ok).toBe(true);
+  restoreBackup(file, path.join(folder, 'again'));
+  const again = closing(openProject(path.join(folder, 'again'), { clock }));
+  expect(again.counts().items).toBe(5);
 });

@@ -29,8 +29,8 @@ function note(i: number): Candidate {
 }
 
 /** The project's folder; made where it is not there yet, which takes a minute or two. */
-export function millionProject(count = 1_000_000): string {
-  const dir = path.join(os.tmpdir(), `marginalia-million-${count}`);
+export function millionProject(count = 1_000_000, folder = os.tmpdir()): string {
+  const dir = path.join(folder, `marginalia-million-${count}`);
   if (fs.existsSync(path.join(dir, 'whole'))) return dir;
   fs.rmSync(dir, { recursive: true, force: true });
   fs.mkdirSync(dir);

@@ -20,7 +20,7 @@ describe('a backup', () => {
     const large = Buffer.alloc((8 << 20) + 5, 'model');
     const shas = [store.blobs.put(large), store.blobs.put(Buffer.alloc(0))];
     const file = path.join(temporaryFolder(), 'cells.backup');
-    fs.writeFileSync(file, 'an older one');
+    store.backup(file); // an older one
     expect(store.backup(file)).toMatchObject({ file, blobs: 2 });
     store.annotations.undo({ annotator: 'kim' });
     const dir = path.join(temporaryFolder(), 'restored');
