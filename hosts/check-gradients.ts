@@ -9,11 +9,11 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import * as ort from 'onnxruntime-node';
+
 import { adamW, GRADIENT, type Optimizer, sgd, TARGET, type Tensors, trainingGraph } from '../main/autodiff/index.ts';
 import type { RealDevice } from '../main/domain/device.ts';
 import { openSession, type Session } from '../main/inference/index.ts';
-import { blockSize } from '../main/inference/index.ts';
+import { blockSize, ort } from '../main/inference/index.ts';
 
 type Numbers = Float32Array | BigInt64Array | Int32Array | Uint8Array;
 interface Entry {

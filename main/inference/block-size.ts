@@ -3,7 +3,7 @@
  * 16, or null where it has no such layout. It does not say; so two pixels of every channel
  * are put into that layout, and the place of the second pixel tells.
  */
-import * as ort from 'onnxruntime-node';
+import { ort } from './runtime.ts';
 import { GraphBuilder } from '../onnx/index.ts';
 
 const CHANNELS = 64;

@@ -26,6 +26,8 @@ export {
 export { decodePixels, type PixelShape } from './pixels.ts';
 export { countTerms, type TermCounts } from './ngrams.ts';
 
+/** ONNX Runtime, for tensors and for sessions of graphs made here; silenced. */
+export { ort } from './runtime.ts';
 export { BETWEEN_TEXTS, feedsOf, prepareItem, type Row } from './rows.ts';
 export { openTokenizer, TOKENIZER_KEY, type TextTokenizer } from './tokens.ts';
 export { type SparseMatrix } from './text-block.ts';

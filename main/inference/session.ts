@@ -6,7 +6,7 @@
  * runs on the processor, unless `whole` forbids it. Which device is fast and sound is not
  * known here: that is probed elsewhere, so 'auto' means the processor.
  */
-import * as ort from 'onnxruntime-node';
+import { ort } from './runtime.ts';
 import type { Device, RealDevice } from '../domain/device.ts';
 import { EngineError } from '../domain/errors.ts';
 import { readModel, type OnnxModel } from '../onnx/index.ts';

@@ -2,8 +2,8 @@
  * Matrix products by ONNX Runtime: three tiny graphs, made once per process, that multiply
  * whatever they are given. float32; the same inputs give the same bits on one machine.
  */
-import * as ort from 'onnxruntime-node';
 import type { Matrix } from '../domain/matrix.ts';
+import { ort } from '../inference/index.ts';
 import { GraphBuilder } from '../onnx/index.ts';
 
 export type ProductKind = 'a·b' | 'aᵀ·b' | 'a·bᵀ';
