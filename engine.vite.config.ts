@@ -13,7 +13,7 @@ import { recordPackages } from './packaging/bundled.ts';
 const NATIVE = ['better-sqlite3', 'onnxruntime-node', 'onnxruntime-common', 'sharp', 'tokenizers'];
 
 const ENTRIES = [
-  ...['engine', 'engine-process', 'compute', 'device-probe'].map((name) => `main/${name}.ts`),
+  ...['engine', 'engine-process', 'compute', 'device-probe', 'encoder-trial-child'].map((name) => `main/${name}.ts`),
   'hosts/cli.ts',
   'hosts/web.ts',
 ].filter((file) => existsSync(file));

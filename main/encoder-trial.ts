@@ -5,14 +5,13 @@
  */
 import { spawn } from 'node:child_process';
 import { totalmem } from 'node:os';
-import { extname } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Request } from './encoder-trial-child.ts';
 import { EngineError, type ErrorShape } from './domain/errors.ts';
 import type { TrialFeed, TrialOutput, Trials } from './inference/index.ts';
-import type { Ending, Limits } from './watchdog.ts';
+import { entryOf } from './places.ts';
+import { type Ending, keepWatch, type Limits } from './watchdog.ts';
 
-const ENTRY = fileURLToPath(new URL(`./encoder-trial-child${extname(import.meta.url)}`, import.meta.url));
+const ENTRY = entryOf('encoder-trial-child');
 const MB = 2 ** 20;
 /** What the process itself takes, and the least that a trial has. */
 const LEAST_BYTES = 1024 * MB;
@@ -27,6 +26,22 @@ export function limitsFor(sizeBytes: number, inputValues: number): Limits & { li
   const lifeMs = LEAST_MS + (100 * sizeBytes) / MB + inputValues / 1000;
   const wanted = LEAST_BYTES + 6 * sizeBytes + 4 * 100 * inputValues;
   return { lifeMs, stuckMs: lifeMs, memoryBytes: Math.min(wanted, 0.8 * totalmem()) };
+}
+
+/** Longer than a batch takes anywhere; real items may be harder than blank ones. */
+const STUCK_MS = 180_000;
+let watched: Promise<void> | null = null;
+
+/**
+ * Watches over this process from now on, because it runs a model from elsewhere on real items, where
+ * it may do what it did not do in its trial: the process ends rather than that the system looks for
+ * one to end. `MARGINALIA_MODEL_MEMORY_MB` says how much it may take; default: 80 % of this machine's.
+ */
+export function watchForeignModels(): Promise<void> {
+  const asked = Number(process.env.MARGINALIA_MODEL_MEMORY_MB);
+  const memoryBytes = asked > 0 ? asked * MB : 0.8 * totalmem();
+  watched ??= keepWatch({ stuckMs: STUCK_MS, memoryBytes });
+  return watched;
 }
 
 /** Trials in a process of their own each. `limits` and `entry` are for tests. Errors: `encoder-invalid`, `out-of-memory`. */

@@ -11,7 +11,7 @@ const ending = extname(import.meta.url);
 const isBundled = ending === '.js';
 
 /** The entry of a process of its own, to be started with Node. */
-export function entryOf(name: 'compute' | 'device-probe' | 'engine-process'): string {
+export function entryOf(name: 'compute' | 'device-probe' | 'encoder-trial-child' | 'engine-process'): string {
   return fileURLToPath(new URL(`./${name}${ending}`, import.meta.url));
 }
 

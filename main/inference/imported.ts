@@ -42,6 +42,8 @@ export interface Inspection extends EncoderFile {
 
 const OLDEST_OPSET = 13;
 const NEWEST_OPSET = 22;
+/** Pixels of a side; a batch is held in memory. */
+const LARGEST_SIDE = 4096;
 /** Numbers per item; the embeddings of a pool are held in memory. */
 const WIDEST = 16_384;
 
@@ -169,6 +171,12 @@ function imagePreparation(model: OnnxModel, told: ImportedImage): ImagePreparati
         : 'Choose a model that takes square images.',
     );
   }
+  if (side < 1 || side > LARGEST_SIDE) {
+    throw invalid(
+      `The model takes images of ${side} × ${side} pixels; 1 to ${LARGEST_SIDE} a side can be used.`,
+      'Choose a model that takes smaller images.',
+    );
+  }
   if (told.side !== undefined && told.side !== side) {
     throw invalid(
       `The model takes ${side} × ${side} pixels, not ${told.side}.`,
@@ -221,7 +229,7 @@ function wrap(
 ): Block {
   const g = new GraphBuilder('imported', { opset: model.opset });
   const inputs = inputsOf(preparation).map((input) => g.input(input.name, input.dtype, input.dims));
-  const feeds: Record<string, string> = {};
+  const feeds = Object.create(null) as Record<string, string>; // the file names its inputs, “__proto__” among them
   if (preparation.kind === 'image') {
     const [input] = model.inputs;
     feeds[input.name] = layout(input).last ? g.node('Transpose', [inputs[0]], { perm: [0, 2, 3, 1] }) : inputs[0];

@@ -13,7 +13,7 @@ import { type Field, MODEL, type Shape, walk, WireError } from './wire.ts';
 /** What no model has to have more of; real encoders stay far below. */
 const MOST = {
   bytes: 2 ** 31 - 1,
-  nodes: 50_000,
+  nodes: 20_000,
   tensors: 50_000,
   outputs: 1024,
   depth: 4,
@@ -115,6 +115,7 @@ class Scan {
     if (inside > MOST.depth) throw refused(`has graphs in graphs, more than ${MOST.depth} deep`, PLAIN);
     if (shape.name === 'NodeProto') this.#count('nodes', 1);
     if (shape.name === 'TensorProto') this.#count('tensors', 1);
+    const weights = new Set<string>();
     const told: Told[] = [];
     let holdsGraph = false;
     walk(this.#bytes, shape, from, to, (field, value, begin, end, count) => {
@@ -127,6 +128,7 @@ class Scan {
       if (field.message) {
         const holds = this.#message(field.message, begin, end, depth + 1, inside);
         holdsGraph ||= holds || field.message.name === 'GraphProto';
+        if (where === 'GraphProto.initializer') this.#isNew(weights, begin, end);
       } else if (shape.name === 'TensorProto' || field.name !== 'doc_string') {
         told.push({ field, value, from: begin, to: end, count });
       }
@@ -134,6 +136,7 @@ class Scan {
     if (shape.name === 'NodeProto') this.#node(told, holdsGraph);
     else if (shape.name === 'TensorProto') this.#tensor(told);
     else if (shape.name === 'OperatorSetIdProto') this.#operatorSet(told);
+    else if (shape.name === 'AttributeProto') this.#attribute(told);
     else if (shape.name === 'Dimension') dimension(told);
     else if (shape.name === 'ModelProto') version(told);
     return shape.name === 'AttributeProto' && holdsGraph;
@@ -141,7 +144,18 @@ class Scan {
 
   #count(what: Counted, by: number): void {
     this.#counts[what] += by;
-    if (this.#counts[what] > MOST[what]) throw refused(`has more than ${MOST[what]} ${what}`, PLAIN, { what });
+    // the gradients of a large network are several times as many
+    const most = MOST[what] * (this.#own ? 8 : 1);
+    if (this.#counts[what] > most) throw refused(`has more than ${most} ${what}`, PLAIN, { what });
+  }
+
+  #isNew(names: Set<string>, from: number, to: number): void {
+    let name = '';
+    walk(this.#bytes, TENSOR, from, to, (field, _value, begin, end) => {
+      if (field.name === 'name') name = Buffer.from(this.#bytes.subarray(begin, end)).toString();
+    });
+    if (names.has(name)) throw refused(`has two tensors named “${name}”`, PLAIN, { tensor: name });
+    names.add(name);
   }
 
   #text(where: string, field: Field, size: number): void {
@@ -164,6 +178,10 @@ class Scan {
         { operator, domain },
       );
     }
+    // ONNX Runtime 1.30 reads through a null pointer there.
+    if (VARIADIC.has(operator) && told.some(({ field, from, to }) => field.name === 'input' && from === to)) {
+      throw refused(`leaves out an input of the operator “${operator}”`, PLAIN, { operator });
+    }
     if (operator !== 'If' && holdsGraph) {
       throw refused(`has a graph inside the operator “${operator}”`, PLAIN, { operator });
     }
@@ -176,6 +194,13 @@ class Scan {
       'Export the model again with standard operators only.',
       { domain },
     );
+  }
+
+  /** Groups of no channels: ONNX Runtime 1.30 divides by their number. */
+  #attribute(told: readonly Told[]): void {
+    if (!GROUPS.has(this.#textOf(told, 'name'))) return;
+    const groups = told.find(({ field }) => field.name === 'i')?.value ?? 0;
+    if (groups < 1) throw refused(`divides channels into ${groups} groups`, PLAIN);
   }
 
   #operatorSet(told: readonly Told[]): void {
@@ -222,8 +247,12 @@ class Scan {
   }
 }
 
+const GRAPH = MODEL.fields.get(7)!.message!;
+const TENSOR = GRAPH.fields.get(5)!.message!;
 const BLOCKS = 'com.microsoft.nchwc';
 const REPEATING = new Set(['Loop', 'Scan', 'SequenceMap']);
+const VARIADIC = new Set(['Concat', 'Einsum', 'Max', 'Mean', 'Min', 'Sum']);
+const GROUPS = new Set(['group', 'num_groups', 'groups', 'num_heads', 'kv_num_heads', 'q_num_heads', 'blocksize']);
 const DATA = new Set(['raw_data', 'float_data', 'int32_data', 'int64_data', 'double_data', 'uint64_data']);
 
 function dimension(told: readonly Told[]): void {

@@ -5,6 +5,7 @@
  * field twice that may be there once, no numbers that would be cut to fit. Throws
  * `WireError`, which says at which byte.
  */
+import { isUtf8 } from 'node:buffer';
 import type { DescField, DescMessage } from '@bufbuild/protobuf';
 import { ModelProtoSchema } from 'onnx-buf';
 
@@ -128,6 +129,10 @@ export function walk(bytes: Uint8Array, shape: Shape, from: number, to: number, 
       else if (wire === 2) {
         const size = length();
         at += size;
+        // names that are no text would be told apart by one reader and not by another
+        if (field.kind === 'text' && !isUtf8(bytes.subarray(at - size, at))) {
+          throw new WireError(`has a text that is none in ${shape.name}.${field.name}, at byte ${at - size}`);
+        }
         visit(field, 0, at - size, at, 1);
       } else {
         at += wire === 5 ? 4 : 8;

@@ -1,0 +1,121 @@
+/**
+ * Runs mutants in child processes and adds up what became of them. A child that crashed or
+ * was ended by its watchdog is what trials are kept apart for: it counts as contained, and
+ * the next child goes on behind that mutant. Where strace is there, what the children opened
+ * after they had begun is read from its record.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Kind } from './kinds.ts';
+
+const ENTRY = fileURLToPath(new URL('mutants.child.ts', import.meta.url));
+
+export interface Tally {
+  mutants: number;
+  /** How many were decided with each code. */
+  codes: Record<string, number>;
+  /** Mutants that ended their child: a signal, or what the watchdog says. */
+  contained: { index: number; how: string }[];
+  untyped: { index: number; message: string }[];
+  slowestMs: number;
+  /** Calls that reach a file, a network or a program that is none of ours. */
+  reached: string[];
+}
+
+type Line = [number, string, number, string?] | { ended: string; value: number };
+
+/** Mutants `from` to `to` (exclusive). `traced` records system calls, which takes strace. */
+export async function runMutants(kind: Kind, from: number, to: number, seed: number, traced = false): Promise<Tally> {
+  const tally: Tally = { mutants: 0, codes: {}, contained: [], untyped: [], slowestMs: 0, reached: [] };
+  const folder = mkdtempSync(join(tmpdir(), 'marginalia-trace-'));
+  const record = join(folder, 'calls');
+  const tracer = [
+    'strace',
+    '-f',
+    '--seccomp-bpf',
+    '-qq',
+    '-s',
+    '400',
+    '-e',
+    'trace=%file,%network,%process',
+    '-o',
+    record,
+  ];
+  try {
+    for (let next = from; next < to;) {
+      const own = [process.execPath, ENTRY, kind, String(next), String(to), String(seed)];
+      const [program, ...args] = traced ? [...tracer, ...own] : own;
+      const { said, how } = await run(program, args);
+      let ended = '';
+      for (const text of said.split('\n')) {
+        const line = parse(text);
+        if (line === null) continue;
+        if (!Array.isArray(line)) {
+          ended = line.ended;
+          continue;
+        }
+        const [index, code, ms, message] = line;
+        next = index + 1;
+        tally.mutants++;
+        tally.codes[code] = (tally.codes[code] ?? 0) + 1;
+        tally.slowestMs = Math.max(tally.slowestMs, ms);
+        if (message !== undefined) tally.untyped.push({ index, message });
+      }
+      if (traced) tally.reached.push(...reachedIn(readFileSync(record, 'utf8')));
+      if (how === '0') break;
+      tally.mutants++;
+      tally.contained.push({ index: next++, how: ended || how });
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  return tally;
+}
+
+function run(program: string, args: string[]): Promise<{ said: string; how: string }> {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+  let said = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) => resolve({ said, how: String(signal ?? code) }));
+  });
+}
+
+function parse(text: string): Line | null {
+  try {
+    return JSON.parse(text) as Line;
+  } catch {
+    return null;
+  }
+}
+
+/** What Node, ONNX Runtime and the system's libraries look at by themselves, and the child's own folder. */
+const EXPECTED = [
+  /^\/proc\/(self|\d+)\//,
+  /^\/proc\/(meminfo|cpuinfo|stat)$/,
+  /^\/sys\/(fs\/cgroup|devices\/system\/(cpu|node))/,
+  /^\/dev\/urandom$/,
+  /^\/etc\/(ld\.so|localtime|nsswitch|passwd-)/,
+  /\/marginalia-mutants-[^/]*(\/|$)/,
+];
+
+/** Calls after the mark that reach what is not expected. */
+export function reachedIn(record: string): string[] {
+  const lines = record.split('\n');
+  const begin = lines.findIndex((line) => line.includes('"/BEGIN"'));
+  if (begin < 0) return ['the mark is missing'];
+  return lines.slice(begin + 1).filter((line) => {
+    if (/^\d+ +(clone|clone3|exit|exit_group|wait4|kill|tgkill|vfork|\+\+\+|---|<\.\.\.)/.test(line)) return false;
+    const path = /^\d+ +\w+\([^"]*"([^"]*)"/.exec(line)?.[1];
+    if (path === '') return false; // of what is open already
+    if (path === undefined) return /^\d+ +(socket|connect|bind|sendto|execve)/.test(line);
+    return !EXPECTED.some((expected) => expected.test(path));
+  });
+}
+
+/** Whether system calls can be recorded here. */
+export const canTrace = process.platform === 'linux' && existsSync('/usr/bin/strace');
