@@ -3,10 +3,10 @@
  * told to stop. A stop (Ctrl+C, a closed terminal) closes the project properly; a kill
  * loses nothing that was shown as saved.
  */
-import { spawn } from 'node:child_process';
 import { loggable } from '../main/domain/errors.ts';
 import { Engine } from '../main/engine.ts';
 import { DESK } from '../main/places.ts';
+import { openBrowser } from './browser.ts';
 import { startWebHost } from './web.ts';
 
 export async function serve(
@@ -24,25 +24,14 @@ export async function serve(
     console.log(
       options.json ? JSON.stringify({ address: host.address, port: host.port }) : `The desk is at ${host.address}`,
     );
-    if (options.open) openBrowser(host.address);
+    const forget = options.open ? openBrowser(host.address) : () => false;
+    void host.opened.then(forget);
     await new Promise<void>((resolve) => {
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
     });
+    forget();
     await host.close();
   } finally {
     await engine.close();
   }
-}
-
-/** Asks the system for its browser; where there is none, the printed address is enough. */
-function openBrowser(address: string): void {
-  const [program, args] =
-    process.platform === 'darwin'
-      ? ['open', [address]]
-      : process.platform === 'win32'
-        ? ['rundll32', ['url.dll,FileProtocolHandler', address]]
-        : ['xdg-open', [address]];
-  const child = spawn(program, args, { stdio: 'ignore', detached: true });
-  child.on('error', () => console.log('No browser could be opened: open the address above in one.'));
-  child.unref();
 }

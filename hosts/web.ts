@@ -34,6 +34,8 @@ export interface WebHost {
   /** With the one-time token; works once. */
   readonly address: string;
   readonly port: number;
+  /** When the address was used. */
+  readonly opened: Promise<void>;
   close(): Promise<void>;
 }
 
@@ -60,6 +62,7 @@ export async function startWebHost(
   server.timeout = STALLED_MS;
   server.maxHeadersCount = 60;
 
+  const opened = Promise.withResolvers<void>();
   const strangers = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
     strangers.add(socket);
@@ -104,7 +107,10 @@ export async function startWebHost(
     if (!isOpen && cookie === null) {
       return reply(response, 401, 'This address was used before. Start the program again for a new one.');
     }
-    if (cookie !== null) response.setHeader('Set-Cookie', cookie);
+    if (cookie !== null) {
+      response.setHeader('Set-Cookie', cookie);
+      opened.resolve();
+    }
     response.setHeader('Cache-Control', 'no-store');
     response.writeHead(204, { Location: gate.place }).end();
   }
@@ -168,6 +174,7 @@ export async function startWebHost(
   return {
     address: `http://127.0.0.1:${port}/#token=${gate.token}`,
     port,
+    opened: opened.promise,
     async close() {
       for (const ws of sockets.clients) ws.terminate();
       server.closeAllConnections();

@@ -44,6 +44,10 @@ export function commandLine(pid: number): string {
   return read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ') + read(`/proc/${pid}/comm`);
 }
 
+export function environment(pid: number): string {
+  return read(`/proc/${pid}/environ`).replaceAll('\0', ' ');
+}
+
 export function openFileCount(pid: number): number {
   return openFiles(pid).length;
 }

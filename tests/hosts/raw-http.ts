@@ -22,12 +22,12 @@ export interface RawHost extends WebHost {
 }
 
 /** A host with the desk's folder holding one page and one asset, and its session opened. */
-export async function startRawHost(): Promise<RawHost> {
+export async function startRawHost(port = 0): Promise<RawHost> {
   const desk = mkdtempSync(join(tmpdir(), 'marginalia-desk-'));
   writeFileSync(join(desk, 'index.html'), '<!doctype html><title>Marginalia</title>');
   writeFileSync(join(desk, 'desk.js'), 'export {};');
   const engine = new Engine({ host: 'web' });
-  const host = await startWebHost(engine, { desk });
+  const host = await startWebHost(engine, { desk, port });
   const token = new URL(host.address).hash.replace('#token=', '');
   const [head] = await sendRaw(host.port, [
     `POST /session HTTP/1.1`,
