@@ -28,11 +28,19 @@ export const SCHEMES: CustomScheme[] = [
   { scheme: SCHEME, privileges: { standard: true, secure: true, supportFetchAPI: true, codeCache: true } },
 ];
 
-/** Chromium's own habits of asking around, and what would resolve or send anything. */
+/** Where nobody listens: what would go to the network goes there, the machine itself not excepted. */
+const NOWHERE = '127.0.0.1:9';
+const NO_EXCEPTION = '<-loopback>';
+
+/**
+ * For Chromium: no name resolves, every connection goes to a proxy that there is not, WebRTC
+ * sends nothing past it, and no service of its own asks around.
+ */
 export const SWITCHES: readonly (readonly [name: string, value?: string])[] = [
   ['host-resolver-rules', 'MAP * ~NOTFOUND'],
-  ['no-proxy-server'],
-  ['force-webrtc-ip-handling-policy', 'disable_non_proxied_udp'],
+  ['proxy-server', NOWHERE],
+  ['proxy-bypass-list', NO_EXCEPTION],
+  ['webrtc-ip-handling-policy', 'disable_non_proxied_udp'],
   ['disable-background-networking'],
   ['disable-component-update'],
   ['disable-domain-reliability'],
@@ -132,7 +140,7 @@ export async function lockSession(session: Session, devTools: boolean): Promise<
   session.setSpellCheckerEnabled(false);
   session.on('will-download', (event) => event.preventDefault());
   session.webRequest.onBeforeRequest(({ url }, callback) => callback({ cancel: !isAllowed(url, devTools) }));
-  await session.setProxy({ mode: 'direct' });
+  await session.setProxy({ mode: 'fixed_servers', proxyRules: NOWHERE, proxyBypassRules: NO_EXCEPTION });
 }
 
 /** What never leaves the machine: our scheme, what the page itself made, and a developer's tools. */

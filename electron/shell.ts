@@ -23,7 +23,7 @@ import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import packageJson from '../package.json' with { type: 'json' };
 import { ShellQuestion, type ShellEventData, type ShellQuestionData } from '../main/api-shell.ts';
-import { entryOf, packagedEngine } from '../main/places.ts';
+import { DESK, entryOf, packagedEngine } from '../main/places.ts';
 import { AtWork } from './at-work.ts';
 import { Crashes } from './crashes.ts';
 import { menuTemplate } from './menu.ts';
@@ -261,7 +261,7 @@ async function run(): Promise<void> {
   await app.whenReady();
   await lockSession(session.defaultSession, devTools);
   protocol.handle('marginalia', (request) =>
-    answer(request, { desk: beside(RENDERER), pixels: (...asked) => engine.pixels(...asked) }),
+    answer(request, { desk: DESK, pixels: (...asked) => engine.pixels(...asked) }),
   );
   listenToWindow();
   drawMenu();
@@ -272,7 +272,6 @@ async function run(): Promise<void> {
   }
   await showWindow();
 }
-const RENDERER = import.meta.url.endsWith('.ts') ? '../out/renderer/' : '../renderer/';
 
 protocol.registerSchemesAsPrivileged(SCHEMES);
 lockApp(app);

@@ -49,7 +49,12 @@ export function openWindow(engine: EngineProcess): Window {
       postMessage: (data: unknown) => port1.postMessage(data),
     },
   });
-  return { client: createORPCClient<DeskClient>(link), send: (data) => port1.postMessage(data), closed, close: () => port1.close() };
+  return {
+    client: createORPCClient<DeskClient>(link),
+    send: (data) => port1.postMessage(data),
+    closed,
+    close: () => port1.close(),
+  };
 }
 
 /** A started engine process with the Node that runs this. */
