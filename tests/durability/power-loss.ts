@@ -3,12 +3,11 @@
  * what is left. Everything but the recording happens in this process and follows from the
  * seed.
  */
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createRng } from '../../main/domain/rng.ts';
 import { Disk, FAILURES } from './disk.ts';
-import { record, type Call } from './strace.ts';
+import { FAST, record, type Call } from './strace.ts';
 import { acksIn, wrongIn, type Ack } from './workload.ts';
 
 interface Losses {
@@ -31,9 +30,6 @@ interface Outcome {
   damaged: number;
   wrong: string[];
 }
-
-/** Memory where the system has a disk of it: only the recorded process needs a real one. */
-const FAST = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
 /** Whether a call printed an acknowledgement, and what. */
 function printedBy({ name, args, result }: Call): string {

@@ -7,6 +7,7 @@
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { basename, delimiter, dirname, join } from 'node:path';
 
 /** One recorded call that succeeded, with its arguments decoded. */
@@ -16,6 +17,9 @@ export interface Call {
   args: (number | Buffer | string)[];
   result: number;
 }
+
+/** Memory where the system has a disk of it: the failures are ours, a real disk only costs time. */
+export const FAST = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
 /** Every call by which a program changes files, folders or file descriptors. */
 const RECORDED = [
@@ -64,6 +68,12 @@ function search(): { path: string } | { reason: string } {
 export function straceLack(): string {
   const strace = findStrace();
   return 'reason' in strace ? ` (${strace.reason})` : '';
+}
+
+/** Whether SQLite hears of a read that fails: SQLite3 Multiple Ciphers 2.4.0 takes it for one that went well. */
+export function readsAreHeard(): boolean {
+  const file = join(import.meta.dirname, '../../node_modules/better-sqlite3/package.json');
+  return (JSON.parse(readFileSync(file, 'utf8')) as { name: string }).name !== 'better-sqlite3-multiple-ciphers';
 }
 
 /** Runs Node on a script and gives its calls in order; `log` is where strace writes and is removed. */
@@ -137,7 +147,18 @@ export function startFailing(inject: string, paths: string[], script: string, ar
   if ('reason' in strace) throw new Error(strace.reason);
   const set = inject.slice(0, inject.indexOf(':'));
   const only = paths.flatMap((path) => ['-P', path]);
-  const traced = ['-f', '-qq', '-o', '/dev/null', ...only, '-e', `trace=${set}`, '-e', `inject=${inject}`];
+  const traced = [
+    '-f',
+    '--seccomp-bpf',
+    '-qq',
+    '-o',
+    '/dev/null',
+    ...only,
+    '-e',
+    `trace=${set}`,
+    '-e',
+    `inject=${inject}`,
+  ];
   return spawn(strace.path, [...traced, process.execPath, script, ...args], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
