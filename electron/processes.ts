@@ -83,6 +83,8 @@ export class EngineProcess {
   /** Starts it, also after it was given up; `safe` from then on. */
   start(safe = this.#safe): void {
     if (this.#child || this.#closing) return;
+    // What it died of may be in the project.
+    if (safe && !this.#safe) this.#project = null;
     this.#safe = safe;
     const { node, entry, env = process.env } = this.#options;
     const startedAt = Date.now();
@@ -90,7 +92,12 @@ export class EngineProcess {
       execPath: node,
       // What belongs to the shell's own Node is not the engine's.
       execArgv: [],
-      env: { ...env, ELECTRON_RUN_AS_NODE: undefined, NODE_OPTIONS: undefined },
+      env: {
+        ...env,
+        ELECTRON_RUN_AS_NODE: undefined,
+        NODE_OPTIONS: undefined,
+        ...(safe && { MARGINALIA_SAFE_MODE: '1' }),
+      },
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
       windowsHide: true,
@@ -114,7 +121,7 @@ export class EngineProcess {
       });
     });
     this.#child = child;
-    this.#tell({ kind: 'start', project: this.#project, safe: this.#safe });
+    this.#tell({ kind: 'start', project: this.#project });
   }
 
   /** Connects a window: its frames go to the engine and the answers back, until either end is gone. */

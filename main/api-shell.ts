@@ -18,8 +18,8 @@ const Frame = v.string();
 const WindowFrame = v.pipe(Frame, v.maxLength(MOST_FRAME_BYTES));
 
 export const ToEngine = v.variant('kind', [
-  /** The first message: what to open, if anything. In safe mode nothing starts by itself. */
-  v.object({ kind: v.literal('start'), project: v.nullable(Path), safe: v.boolean() }),
+  /** The first message: what to open, if anything. */
+  v.object({ kind: v.literal('start'), project: v.nullable(Path) }),
   v.object({ kind: v.literal('connect'), desk: Serial }),
   v.object({ kind: v.literal('frame'), desk: Serial, frame: WindowFrame }),
   v.object({ kind: v.literal('disconnect'), desk: Serial }),

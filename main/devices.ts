@@ -52,6 +52,9 @@ const SYSTEMS: Record<Tried, readonly NodeJS.Platform[]> = {
 };
 const TRIED = Object.keys(SYSTEMS) as Tried[];
 
+/** In safe mode models run on the processor; no driver is woken, and nothing that was found about them is forgotten. */
+const isSafeMode = process.env.MARGINALIA_SAFE_MODE === '1';
+
 /** Counted from the start of the process; graphics drivers may take seconds to compile. */
 const TIMEOUT_MS = 60_000;
 /** These say which driver answers. */
@@ -78,6 +81,7 @@ function readTrials(file: string): Trials {
 
 /** Where models run by what is known: the choice if it is ready, the fastest that is ready for 'auto', else the processor. */
 function deviceInUse(choice: Device, trials: Trials): RealDevice {
+  if (isSafeMode) return 'cpu';
   const ready = TRIED.map((device) => ({ device, speed: speedOf(trials[device]) }));
   if (choice !== 'auto') return ready.some(({ device, speed }) => device === choice && speed !== null) ? choice : 'cpu';
   return ready.reduce<{ device: RealDevice; speed: number }>(
@@ -195,11 +199,12 @@ export class Devices {
     const running = this.#pending.get(device);
     if (running) return running;
     const trial = this.#last.then(async () => {
-      const found = SYSTEMS[device].includes(process.platform) ? await this.#probe(device) : notHere;
+      const isHere = SYSTEMS[device].includes(process.platform);
+      const found = isSafeMode ? leftAlone : isHere ? await this.#probe(device) : notHere;
       this.#pending.delete(device);
       if (!this.#closed) {
         this.#trials[device] = found;
-        this.#keep();
+        if (!isSafeMode) this.#keep();
         this.#options.changed();
       }
       return found;
@@ -252,6 +257,7 @@ export class Devices {
   }
 }
 
+const leftAlone: Trial = { state: 'absent', reason: 'In safe mode it is left alone.' };
 const notHere: Trial = { state: 'absent', reason: 'There is none on this kind of system.' };
 
 const execArgv = () => process.execArgv.filter((arg) => !arg.startsWith('--inspect'));

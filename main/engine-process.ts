@@ -27,7 +27,7 @@ interface Desk {
 }
 
 const desks = new Map<number, Desk>();
-const engine = new Engine({ host: 'desktop' });
+const engine = new Engine({ host: 'desktop', safe: process.env.MARGINALIA_SAFE_MODE === '1' });
 const rpc = new RPCHandler(engine.router, servingOptions());
 const waiting: ToEngineMessage[] = [];
 let isReady = false;
@@ -102,9 +102,8 @@ async function keepTelling(): Promise<void> {
   }
 }
 
-async function start({ project, safe }: Extract<ToEngineMessage, { kind: 'start' }>): Promise<void> {
+async function start({ project }: Extract<ToEngineMessage, { kind: 'start' }>): Promise<void> {
   let trouble: EngineError | null = null;
-  if (safe) process.env.MARGINALIA_SAFE_MODE = '1';
   if (project !== null) {
     try {
       await engine.open(project);

@@ -19,6 +19,8 @@ export interface EngineOptions {
   host: 'web' | 'desktop' | 'cli';
   /** Where new projects go unless told otherwise. */
   home?: string;
+  /** Nothing starts by itself. */
+  safe?: boolean;
 }
 
 export class Engine {
@@ -39,12 +41,12 @@ export class Engine {
 
   /** Opens a project and closes the one before. Interrupted work goes on. */
   async open(dir: string): Promise<Status> {
-    if (this.#project?.dir !== dir) this.#hold(await Project.open(dir, { resume: true }));
+    if (this.#project?.dir !== dir) this.#hold(await Project.open(dir, { resume: !this.#options.safe }));
     return this.project.status();
   }
 
   async create(dir: string, options: CreateOptions): Promise<Status> {
-    this.#hold(await Project.create(dir, options));
+    this.#hold(await Project.create(dir, options, { resume: !this.#options.safe }));
     return this.project.status();
   }
 
