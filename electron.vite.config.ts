@@ -43,5 +43,10 @@ export default defineConfig({
       },
     },
   }),
-  renderer: { ...rendererConfig, plugins: [...rendererConfig.plugins, recordPackages('desk')] },
+  renderer: {
+    ...rendererConfig,
+    plugins: [...rendererConfig.plugins, recordPackages('desk')],
+    // as the plain build does it
+    build: { ...rendererConfig.build, minify: true },
+  },
 });

@@ -66,7 +66,7 @@ function bundleFiles(bundle: string): PackedFile[] {
 /** The program: bundles, a package.json that says only what Node and Electron ask, and unless left out the native packages. */
 export function appFiles(platform: Platform, bundles: readonly string[], hasNatives = true): PackedFile[] {
   const { name, version, description, license } = product;
-  const main = bundles.includes('shell') ? { main: 'out/shell/index.js' } : {};
+  const main = bundles.includes('shell') ? { main: 'out/shell/index.js', desktopName: 'marginalia.desktop' } : {};
   const author = 'The Marginalia authors';
   const packageJson = {
     name,

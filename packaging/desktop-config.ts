@@ -23,8 +23,13 @@ export interface Staged {
 
 const ICONS = join(ROOT, 'resources/icons');
 
-/** Copies of a project in one file; folders cannot be associated. */
-const BACKUP = { ext: 'marginalia', name: 'Marginalia backup', role: 'Viewer' as const };
+/** A project is a folder: the program offers itself for folders, and is never their first choice. */
+const FOLDERS = {
+  CFBundleTypeName: 'Marginalia project',
+  CFBundleTypeRole: 'Editor',
+  LSHandlerRank: 'Alternate',
+  LSItemContentTypes: ['public.folder'],
+};
 
 /** electron-builder lets every app load over plain http; this one loads nothing. Before signing. */
 function closeTransport(plist: string): void {
@@ -55,7 +60,6 @@ export function desktopConfig(staged: Staged): Configuration {
     electronFuses: FUSES,
     // the version, system and kind of processor are in every name; no spaces, for scripts
     artifactName: '${name}-${version}-${os}-${arch}.${ext}',
-    fileAssociations: [BACKUP],
     win: {
       target: [
         { target: 'nsis', arch: 'x64' },
@@ -71,6 +75,7 @@ export function desktopConfig(staged: Staged): Configuration {
       perMachine: false,
       allowElevation: true,
       allowToChangeInstallationDirectory: true,
+      include: join(ROOT, 'packaging/installer.nsh'),
       deleteAppDataOnUninstall: false,
       createDesktopShortcut: false,
       artifactName: '${name}-${version}-${os}-${arch}-setup.${ext}',
@@ -89,7 +94,10 @@ export function desktopConfig(staged: Staged): Configuration {
       entitlements: join(ROOT, 'packaging/entitlements.mac.plist'),
       entitlementsInherit: join(ROOT, 'packaging/entitlements.mac.plist'),
       notarize: Boolean(process.env.APPLE_TEAM_ID),
-      extendInfo: { NSHumanReadableCopyright: 'The Marginalia authors, Apache-2.0' },
+      extendInfo: {
+        NSHumanReadableCopyright: 'The Marginalia authors, Apache-2.0',
+        CFBundleDocumentTypes: [FOLDERS],
+      },
     },
     dmg: { sign: false, writeUpdateInfo: false },
     linux: {
@@ -100,7 +108,9 @@ export function desktopConfig(staged: Staged): Configuration {
       maintainer: 'The Marginalia authors <marginalia@example.org>',
       vendor: 'The Marginalia authors',
       executableName: 'marginalia',
-      desktop: { entry: { StartupWMClass: 'Marginalia' } },
+      executableArgs: ['%f'],
+      mimeTypes: ['inode/directory'],
+      syncDesktopName: true,
     },
     deb: { packageCategory: 'science', priority: 'optional', compression: 'xz' },
     rpm: { packageCategory: 'Applications/Engineering' },

@@ -3,7 +3,7 @@
  * folder that holds what may be inside and nothing else. It ends with the list of what takes
  * the room and fails where a package is over the budget.
  *
- *   --dir             only the unpacked program, no installers
+ *   --target NAME     only this kind of package (deb, nsis, dmg …; `dir` for none), may be repeated
  *   --electron DIR    an unpacked Electron, instead of the one that electron-builder fetches
  *   --platform NAME   instead of this machine's; its packages must be installed
  *   --node FILE       a Node of your own instead of the one that npm brought
@@ -37,11 +37,11 @@ export function desktopFiles(platform: Platform, ownNode?: string): { app: Packe
   return { app, resources: [...resources, checksums(resources)] };
 }
 
-/** Stages the two halves and packs them; gives the paths of what was made. `onlyFolder` leaves it unpacked. */
+/** Stages the two halves and packs them; gives the paths of what was made. Without `targets`, all packages of the system. */
 export async function packDesktop(
   platform: Platform,
   { app, resources }: ReturnType<typeof desktopFiles>,
-  options: { output: string; electron?: string; onlyFolder: boolean },
+  options: { output: string; electron?: string; targets?: string[] },
 ): Promise<string[]> {
   const stage = join(options.output, `stage-${platform.name}`);
   const staged: Staged = {
@@ -58,7 +58,7 @@ export async function packDesktop(
     projectDir: staged.app,
     config: desktopConfig(staged),
     targets: TARGETS[platform.os].createTarget(
-      options.onlyFolder ? 'dir' : undefined,
+      options.targets ?? null,
       platform.arch === 'arm64' ? Arch.arm64 : Arch.x64,
     ),
     publish: 'never',
@@ -71,7 +71,7 @@ async function main(argv: string[]): Promise<number> {
   const { values } = parseArgs({
     args: argv,
     options: {
-      dir: { type: 'boolean', default: false },
+      target: { type: 'string', multiple: true },
       electron: { type: 'string' },
       platform: { type: 'string' },
       node: { type: 'string' },
@@ -85,7 +85,7 @@ async function main(argv: string[]): Promise<number> {
   const made = await packDesktop(platform, desktopFiles(platform, values.node), {
     output,
     electron: values.electron && resolve(values.electron),
-    onlyFolder: values.dir,
+    targets: values.target,
   });
   for (const folder of ['linux-unpacked', 'linux-arm64-unpacked', 'win-unpacked', 'mac-arm64']) {
     const path = join(output, folder);

@@ -12,6 +12,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { EngineProcess } from '../../electron/processes.ts';
 import { build } from '../../hosts/build.ts';
 import { packagedEngine } from '../../main/places.ts';
 import { appFiles, filesUnder, NATIVE_FILE } from '../../packaging/contents.ts';
@@ -84,13 +85,11 @@ async function pack(name: PlatformName, run = name as string): Promise<string> {
           resources: [{ path: 'engine/package.json', source: Buffer.from('{}') }],
         };
   const output = join(root, run);
-  await packDesktop(platform, files, { output, electron, onlyFolder: true });
+  await packDesktop(platform, files, { output, electron, targets: ['dir'] });
   return output;
 }
 
-const hasShell = existsSync(join(ROOT, 'electron/shell.ts'));
-
-describe.skipIf(!hasShell || here.name !== 'linux-x64')('The desktop package for Linux', () => {
+describe.skipIf(here.name !== 'linux-x64')('The desktop package for Linux', () => {
   let resources = '';
   let program = '';
   let archive = '';
@@ -200,6 +199,29 @@ describe.skipIf(!hasShell || here.name !== 'linux-x64')('The desktop package for
     expect(marginalia('verify', project).ok).toBe(true);
   }, 120_000);
 
+  test('answers the shell from the engine that lies in the package', async () => {
+    const { node, entry } = packagedEngine(resources);
+    let answered = (_: unknown) => {};
+    const ready = new Promise((resolve) => (answered = resolve));
+    const start = (file: string) =>
+      new EngineProcess({
+        node,
+        entry: file,
+        project: null,
+        mostDeaths: 0,
+        env: { HOME: root },
+        on: { ready: answered, died: answered },
+      });
+    const engine = start(entry);
+    engine.start();
+    expect(await ready).toMatchObject({ kind: 'ready' });
+    await engine.close();
+
+    const dead = new Promise((resolve) => (answered = resolve));
+    start(join(resources, 'engine/out/main/nothing.js')).start();
+    expect(await dead).not.toHaveProperty('kind', 'ready');
+  }, 60_000);
+
   test('for Windows: the archive’s hash is in the program’s resources, and the fuses are set', async () => {
     const folder = join(await pack('win32-x64'), 'win-unpacked');
     const program = readFileSync(join(folder, 'Marginalia.exe'));
@@ -210,11 +232,11 @@ describe.skipIf(!hasShell || here.name !== 'linux-x64')('The desktop package for
     expect(readFileSync(join(ROOT, 'node_modules/7zip-bin/win/x64/7za.exe')).includes('app.asar')).toBe(false);
   }, 120_000);
 
-  test('for macOS: hash and file type are in Info.plist, no host may be spoken to, fuses are set', async () => {
+  test('for macOS: hash and folders are in Info.plist, no host may be spoken to, fuses are set', async () => {
     const app = join(await pack('darwin-arm64'), 'mac-arm64/Marginalia.app');
     const plist = readFileSync(join(app, 'Contents/Info.plist'), 'utf8').replace(/\s+/g, '');
     expect(plist).toContain(`<string>${headerHash(join(app, 'Contents/Resources/app.asar'))}</string>`);
-    expect(plist).toContain('<string>marginalia</string>');
+    expect(plist).toContain('<key>LSItemContentTypes</key><array><string>public.folder</string></array>');
     expect(plist).toContain('<key>NSAllowsArbitraryLoads</key><false/>');
     expect(plist).not.toContain('HTTPLoads</key><true/>');
     const wire = await getCurrentFuseWire(app);

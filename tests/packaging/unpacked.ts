@@ -29,14 +29,14 @@ export function runBare(program: string, args: string[], account?: Account, env:
   return spawnSync(program, args, { encoding: 'utf8', env, cwd: '/', timeout: 120_000, ...account });
 }
 
-/** Makes this platform's package and unpacks it below `folder`; gives the folder that a user would open. */
-export async function unpackedPackage(folder: string): Promise<string> {
+/** Makes this platform's package in `folder` and unpacks it there; gives the folder that a user would open, and the archive. */
+export async function unpackedPackage(folder: string): Promise<{ opened: string; archive: string }> {
   if ((await build('desktop')) !== 0) throw new Error('the bundles could not be built');
-  const name = `marginalia-${product.version}`;
-  const archive = `${folder}/package.tar.gz`;
+  const name = `marginalia-${product.version}-${platformNamed().name}`;
+  const archive = `${folder}/${name}.tar.gz`;
   await writeTarGz(webPackage(platformNamed()), name, archive, 1);
   mkdirSync(`${folder}/unpacked`);
   const tar = spawnSync('tar', ['-xzf', archive, '-C', `${folder}/unpacked`], { encoding: 'utf8' });
   if (tar.status !== 0) throw new Error(tar.stderr);
-  return `${folder}/unpacked/${name}`;
+  return { opened: `${folder}/unpacked/${name}`, archive };
 }

@@ -8,6 +8,7 @@ import { chownSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { product, ROOT } from '../../packaging/platforms.ts';
 import { BARE, runBare, unpackedPackage, type Account } from './unpacked.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'marginalia-package-'));
@@ -18,6 +19,7 @@ const home = join(root, 'Büro 病院 & Co');
 const work = join(root, 'work');
 const project = join(work, 'Befunde 報告');
 let program = '';
+let archive = '';
 
 /** One command of the packed command line; its JSON. */
 function marginalia<T>(...args: string[]): T {
@@ -32,7 +34,9 @@ const WORDS = {
 };
 
 beforeAll(async () => {
-  renameSync(await unpackedPackage(root), home);
+  const { opened, archive: packed } = await unpackedPackage(root);
+  archive = packed;
+  renameSync(opened, home);
   spawnSync('chmod', ['-R', 'a-w', home]);
   spawnSync('chmod', ['a+rx', root]);
   program = join(home, 'marginalia');
@@ -115,6 +119,31 @@ describe.skipIf(process.platform === 'win32')('The package without Electron', ()
       await ended;
     }
   });
+
+  test.skipIf(process.platform !== 'linux')(
+    'is installed by the words of docs/install.md, followed to the letter',
+    () => {
+      const page = readFileSync(join(ROOT, 'docs/install.md'), 'utf8').replaceAll('0.1.0', product.version);
+      const linux = page.slice(page.indexOf('### Linux'), page.indexOf('### Windows'));
+      const [first, forAll] = [...linux.matchAll(/^```\n([\s\S]*?)^```$/gm)].map(([, commands]) => commands);
+      const machine = join(root, 'machine');
+      mkdirSync(join(machine, 'usr/local/bin'), { recursive: true });
+      renameSync(archive, join(machine, archive.slice(root.length + 1)));
+      // another root than this machine's; and who serves is stopped when it has told its address
+      const elsewhere = forAll
+        .replaceAll('/opt/', `${machine}/opt/`)
+        .replaceAll('/usr/local/', `${machine}/usr/local/`);
+      const served = first.replace(/^(.*serve.*)$/m, 'timeout --preserve-status 3 $1');
+      const env = { PATH: '/usr/bin:/bin', HOME: machine };
+      const done = spawnSync('/bin/sh', ['-e', '-c', served], { cwd: machine, env, encoding: 'utf8' });
+      expect(`${done.status} ${done.stderr.replace(/^drawing .*\n/gm, '')}`).toBe('0 ');
+      expect(done.stdout).toMatch(/^The desk is at http:\/\/127\.0\.0\.1:\d+\//m);
+      expect(spawnSync('/bin/sh', ['-e', '-c', elsewhere], { cwd: machine, env }).status).toBe(0);
+      const linked = runBare(join(machine, 'usr/local/bin/marginalia'), ['help'], stranger, { PATH: '/usr/bin:/bin' });
+      expect(linked.stdout).toMatch(/^marginalia COMMAND/);
+    },
+    60_000,
+  );
 
   test('would not pass these tests without the compute process, which is a file that nothing imports', () => {
     const broken = join(root, 'broken');
