@@ -10,7 +10,7 @@ import path from 'node:path';
 import Database from 'better-sqlite3';
 import { EngineError } from '../domain/errors.ts';
 import { discard, makeFolder, openBlobs, removeFile, syncFile, syncFolder } from './blobs.ts';
-import { APPLICATION_ID, translated, type Db } from './connection.ts';
+import { APPLICATION_ID, assertFull, translated, type Db } from './connection.ts';
 import { takeLock } from './lock.ts';
 import { bytesOf, requireRoom } from './room.ts';
 import { refuseToMakeIn } from './whereabouts.ts';
@@ -69,6 +69,7 @@ export function backupProject(dir: string, file: string): BackupResult {
           })();
         }
         copy.pragma(`application_id = ${BACKUP_ID}`);
+        assertFull(copy);
       } finally {
         copy.close();
       }
@@ -181,6 +182,7 @@ function unpack(db: Db, file: string, dir: string): void {
   db.exec('DROP TABLE backup_blobs');
   db.pragma(`application_id = ${APPLICATION_ID}`);
   db.exec('VACUUM');
+  assertFull(db);
 }
 
 const notBackup = (file: string, isProject = false) =>

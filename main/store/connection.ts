@@ -57,7 +57,7 @@ export function connectReader(file: string): Db {
   }
 }
 
-/** Reads back that commits wait for the disk; called after the first write of a connection. */
+/** Reads back that commits wait for the disk: after every entry of the audit trail, and after what a backup writes. */
 export function assertFull(db: Db): void {
   const level = db.pragma('synchronous', { simple: true });
   assert(level === 2, 'synchronous = FULL (2) after the first write', level);

@@ -237,6 +237,7 @@ function composeStore(
   const guard = createGuard(databaseOf(dir), () => {
     if (!isHeadBehind || db.inTransaction) return;
     isHeadBehind = false;
+    assertFull(db);
     head.write(audit.head());
   });
   const schema = createSchemaWriter(db, clock);

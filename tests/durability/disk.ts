@@ -276,6 +276,33 @@ export class Disk {
     this.#enter(folder, [[name, null]]);
   }
 
+  /** Every file, by its path, that has bytes which were not synced. */
+  unsynced(): string[] {
+    const found: string[] = [];
+    const walk = (folder: FolderNode, at: string) => {
+      for (const [name, node] of folder.seen) {
+        if (node.kind === 'folder') walk(node, join(at, name));
+        else if (node.since.length > 0) found.push(join(at, name));
+      }
+    };
+    walk(this.#top, '');
+    return found;
+  }
+
+  /** Where an open file lies, or null. */
+  pathOf(fd: number): string | null {
+    const wanted = this.#open.get(fd)?.node;
+    const find = (folder: FolderNode, at: string): string | null => {
+      for (const [name, node] of folder.seen) {
+        const path = join(at, name);
+        const found = node === wanted ? path : node.kind === 'folder' ? find(node, path) : null;
+        if (found !== null) return found;
+      }
+      return null;
+    };
+    return wanted ? find(this.#top, '') : null;
+  }
+
   /** Writes what is on disk when the power fails now into the folder `target`. */
   fail(failure: Failure, rng: Rng, target: string): void {
     mkdirSync(target, { recursive: true });

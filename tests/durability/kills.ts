@@ -73,7 +73,7 @@ function startEngine(project: string, planted?: string): { child: ChildProcess; 
       postMessage: (frame: unknown) => send({ kind: 'frame', desk: 1, frame }),
     },
   });
-  send({ kind: 'start', project, safe: true });
+  send({ kind: 'start', project });
   send({ kind: 'connect', desk: 1 });
   return { child, client: createORPCClient<DeskClient>(link) };
 }
