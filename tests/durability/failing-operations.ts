@@ -138,6 +138,11 @@ export const OPERATIONS = {
   },
   /** Opening an older project. */
   migrate: { run: () => undefined, extent: () => 'all' },
+  /** Opening what a power loss has left, and going on. */
+  reopen: {
+    run: (store) => (store.items.list({ limit: 1 }).length > 0 ? label(store) : null),
+    extent: () => 'all',
+  },
   /** The planted defect: an error is swallowed. Every check must find it. */
   'label and hide': {
     run(store) {
@@ -210,7 +215,8 @@ export function attempt({ operation, dir }: FailingCase, idle: () => void): Fail
   let outcome = 'ok';
   let message = '';
   let second: string | null = null;
-  if (operation !== 'migrate') store = openProject(dir, { clock });
+  const opensItself = operation === 'migrate' || operation === 'reopen';
+  if (!opensItself) store = openProject(dir, { clock });
   idle();
   mark(dir, 'begin');
   try {

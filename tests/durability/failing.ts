@@ -5,7 +5,7 @@
  */
 import { spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { EngineError } from '../../main/domain/errors.ts';
@@ -116,26 +116,60 @@ export class Bench {
     return counts;
   }
 
-  /** Runs cases that share call, error and duration in one process. Gives what is wrong with each, and its outcome. */
+  /** Runs each failure on a fresh project. Gives its outcome, and what is wrong with it. */
   async run(
     failures: readonly Failure[],
     surveys: Surveys,
     see: (failure: Failure, outcome: FailingOutcome, wrong: string[]) => void,
   ): Promise<void> {
-    for (const group of Map.groupBy(failures, (f) => `${f.call} ${f.error} ${f.isForEver}`).values()) {
-      const [{ call, error, isForEver }] = group;
-      const survey = (operation: OperationName) => surveys.get(operation)?.get(call) ?? { before: 0, during: 0 };
-      const when = Math.max(...group.map(({ operation, nth }) => survey(operation).before + nth));
+    const before = ({ operation, call }: Failure) => surveys.get(operation)?.get(call)?.before ?? 0;
+    await this.#inSessions(
+      failures.map((failure) => ({
+        failure,
+        at: before(failure) + failure.nth,
+        begin: () => this.#reset(failure.operation),
+        end: (outcome) => see(failure, outcome, this.#wrong(failure, outcome)),
+      })),
+    );
+  }
+
+  /** Opens each of these projects while a system call fails, labels and closes; `see` gets the folder as it is then. */
+  async reopen(
+    opened: readonly {
+      project: string;
+      failure: Omit<Failure, 'operation'>;
+      see(outcome: FailingOutcome, left: string): void;
+    }[],
+  ): Promise<void> {
+    await this.#inSessions(
+      opened.map(({ project, failure, see }) => ({
+        failure: { ...failure, operation: 'reopen' },
+        at: failure.nth,
+        begin: () => {
+          rmSync(this.#dir, { recursive: true, force: true });
+          cpSync(project, this.#dir, { recursive: true });
+          writeFileSync(path.join(this.#dir, 'dummy'), 'x');
+        },
+        end: (outcome) => see(outcome, this.#copy()),
+      })),
+    );
+  }
+
+  /** Cases that share call, error and duration share a process; `at` is the call that fails, counted from the thread's first. */
+  async #inSessions(
+    cases: readonly { failure: Failure; at: number; begin(): void; end(outcome: FailingOutcome): void }[],
+  ): Promise<void> {
+    const alike = ({ failure: { call, error, isForEver } }: (typeof cases)[number]) => `${call} ${error} ${isForEver}`;
+    for (const group of Map.groupBy(cases, alike).values()) {
+      const { call, error, isForEver } = group[0].failure;
+      const when = Math.max(...group.map(({ at }) => at));
       const inject = `${call}:error=${error}:when=${when}${isForEver ? '+' : ''}`;
       const child = startFailing(inject, pathsOf(this.#dir), CHILD, []);
       try {
         const ask = asking(child);
-        for (const failure of group) {
-          const { operation, nth } = failure;
-          this.#reset(operation);
-          const idle = when - survey(operation).before - nth;
-          const outcome = await ask({ operation, dir: this.#dir, call, idle });
-          see(failure, outcome, this.#wrong(failure, outcome));
+        for (const { failure, at, begin, end } of group) {
+          begin();
+          end(await ask({ operation: failure.operation, dir: this.#dir, call, idle: when - at }));
         }
       } finally {
         // It ends by itself: killed, strace would leave the process it holds.
@@ -145,11 +179,16 @@ export class Bench {
     }
   }
 
-  /** Opens a copy, since a file whose close failed may still be locked. */
-  #wrong({ operation, call, error }: Failure, { outcome, second }: FailingOutcome): string[] {
+  /** A file whose close failed may still be locked, so that a copy is looked at. */
+  #copy(): string {
     const dir = path.join(this.#work, 'left');
     rmSync(dir, { recursive: true, force: true });
     cpSync(this.#dir, dir, { recursive: true });
+    return dir;
+  }
+
+  #wrong({ operation, call, error }: Failure, { outcome, second }: FailingOutcome): string[] {
+    const dir = this.#copy();
     const wrong: string[] = [];
     const allowed = error === 'EIO' ? ['io-failed'] : ['disk-full', 'io-failed'];
     // SQLite itself takes EIO from a read for a damaged file.
@@ -205,6 +244,8 @@ function left(
 function asking(child: ChildProcess): (one: FailingCase) => Promise<FailingOutcome> {
   if (!child.stdout || !child.stdin) throw new Error('The child has no pipes.');
   const { stdin } = child;
+  // A process that died is heard of by the line that does not come.
+  stdin.on('error', () => undefined);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return async (one) => {
     stdin.write(`${JSON.stringify(one)}\n`);

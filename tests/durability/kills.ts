@@ -16,7 +16,6 @@ import type { DeskClient } from '../served-desk.ts';
 import { candidates, NEW_PROJECT } from './workload.ts';
 
 const ENGINE = join(import.meta.dirname, '../../main/engine-process.ts');
-const NO_COMPUTE = join(import.meta.dirname, 'no-compute.child.ts');
 /** So many calls wait for their answers at a time. */
 const IN_FLIGHT = 3;
 /** A kill comes at most so long after the first answer. */
@@ -50,13 +49,13 @@ interface Act {
 
 /** An engine's process with one desk connected. */
 function startEngine(project: string, planted?: string): { child: ChildProcess; client: DeskClient } {
-  const modules = [NO_COMPUTE, ...(planted ? [planted] : [])].flatMap((file) => ['--import', file]);
   const child = fork(ENGINE, [], {
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     // A process that ends by itself leaves its compiled modules here for those that are killed.
-    env: { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), 'marginalia-compiled') },
-    execArgv: ['--disable-warning=ExperimentalWarning', ...modules],
+    // In safe mode no model runs beside it.
+    env: { ...process.env, MARGINALIA_SAFE_MODE: '1', NODE_COMPILE_CACHE: join(tmpdir(), 'marginalia-compiled') },
+    execArgv: ['--disable-warning=ExperimentalWarning', ...(planted ? ['--import', planted] : [])],
   });
   child.on('error', () => undefined);
   const send = (message: object) => void (child.connected && child.send(message, () => undefined));
