@@ -28,11 +28,11 @@ export interface CrashReport {
 const MOST_REPORTS = 20;
 const MOST_LINES = 40;
 
-/** What V8 and Node say of themselves before they end; nothing else can stand in such a line. */
-const FATAL =
-  /^FATAL ERROR: (?:[A-Za-z:]+ )?(?:Allocation failed - JavaScript heap out of memory|invalid array length|Committing semi space failed)|Reached heap limit/;
+/** What V8 says before it gives up. */
+const FATAL = 'FATAL ERROR: ';
+const NO_MEMORY = 'JavaScript heap out of memory';
 const FRAME = /^\s+at (?:(?:async |new )*([\w$.<>#]{1,80}) \()?([^()]+?):(\d+):(\d+)\)?$/;
-const ERROR_CLASS = /^(?:Uncaught )?([A-Z][A-Za-z]{0,40}(?:Error|Exception))\b/;
+const ERROR_CLASS = /^(?:Uncaught )?((?:[A-Z][A-Za-z]{0,40})?(?:Error|Exception))\b/;
 /** SQLITE_IOERR, ERR_IPC_CHANNEL_CLOSED, ENOSPC: capitals that a program wrote. */
 const CODE = /\b(?:SQLITE_[A-Z_]{2,40}|ERR_[A-Z0-9_]{2,60}|E(?:IO|NOSPC|ACCES|PERM|NOENT|MFILE|PIPE|NOMEM|ROFS))\b/g;
 /** A file of ours, of Node or of a package, by its name alone. */
@@ -44,8 +44,7 @@ export function redacted(stderr: string): string[] {
     .split('\n')
     .slice(-400)
     .flatMap((line) => {
-      const fatal = FATAL.exec(line);
-      if (fatal) return [fatal[0]];
+      if (line.startsWith(FATAL)) return [FATAL + (line.endsWith(NO_MEMORY) ? NO_MEMORY : '…')];
       const [, name = '', file, row, column] = FRAME.exec(line) ?? [];
       if (file !== undefined) {
         const source = SOURCE.exec(file)?.[1] ?? (file.startsWith('node:') ? file : '…');

@@ -5,7 +5,7 @@
  * headers, and the real engine process behind its relay, over real message ports.
  */
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -17,6 +17,7 @@ import { _electron, type Page } from '@playwright/test';
 import { EngineProcess, type WindowPort } from '../../electron/processes.ts';
 import { answer, DESK_ADDRESS } from '../../electron/security.ts';
 import type { ShellEventData } from '../../main/api-shell.ts';
+import { childrenOf } from '../electron/children.ts';
 import { ROOT, type DeskClient } from '../served-desk.ts';
 
 export interface DeskWindow {
@@ -64,7 +65,7 @@ async function openElectron(project: string | null, home: string): Promise<DeskW
   return {
     page: await app.firstWindow(),
     origin: DESK_ADDRESS,
-    enginePid: () => childOf(app.process().pid!, 'engine-process'),
+    enginePid: () => childrenOf(app.process().pid!, 'engine-process')[0] ?? null,
     willChoose: (filePaths) =>
       app.evaluate(({ dialog }, chosen) => {
         dialog.showOpenDialog = () => Promise.resolve({ canceled: chosen.length === 0, filePaths: chosen });
@@ -76,19 +77,6 @@ async function openElectron(project: string | null, home: string): Promise<DeskW
       ),
     close: () => app.close(),
   };
-}
-
-/** The child of a process whose command line names `what`, as Linux lists them. */
-function childOf(parent: number, what: string): number | null {
-  const found = readdirSync('/proc').find((name) => {
-    try {
-      const isChild = readFileSync(`/proc/${name}/status`, 'utf8').includes(`PPid:\t${parent}\n`);
-      return isChild && readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(what);
-    } catch {
-      return false;
-    }
-  });
-  return found === undefined ? null : Number(found);
 }
 
 async function openChromium(page: Page, project: string | null, home: string): Promise<DeskWindow> {

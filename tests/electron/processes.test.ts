@@ -5,16 +5,7 @@
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,6 +17,7 @@ import { createRng } from '../../main/domain/rng.ts';
 import { Project } from '../../main/project.ts';
 import { openReader } from '../../main/store/index.ts';
 import { generateSample } from '../../resources/sample-project/generate.ts';
+import { childrenOf, isAlive } from './children.ts';
 import { openWindow, startEngine } from './relayed-desk.ts';
 
 const KILLS = 20;
@@ -224,20 +216,6 @@ function internetSockets(pid: number): string[] {
     }
   });
 }
-
-const isAlive = (pid: number) =>
-  existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
-const childrenOf = (pid: number) =>
-  readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((other) => {
-      try {
-        return new RegExp(`^PPid:\\s+${pid}$`, 'm').test(readFileSync(`/proc/${other}/status`, 'utf8'));
-      } catch {
-        return false;
-      }
-    });
 
 describe.skipIf(process.platform !== 'linux')('As Linux sees it', () => {
   test('the engine holds no socket of the internet, and one that did would be seen', async () => {
