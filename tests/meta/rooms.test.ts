@@ -39,6 +39,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   electron: ['domain', 'main', 'hosts'],
   renderer: ['domain', 'api'],
   resources: ['domain'],
+  // scripts that make packages: they build as `npm run build` does, and nothing knows them
+  packaging: ['hosts'],
 };
 
 /** Modules of one room that another may know beyond the table, each with its reason. */
@@ -90,7 +92,7 @@ const planted = (path: string, text: string) => roomProblems([{ path, text }]);
 
 describe('Rooms', () => {
   test('import only what lies further inside, by the one door', () => {
-    const files = readSources(['main', 'hosts', 'electron', 'renderer', 'resources'], ['.ts', '.svelte']);
+    const files = readSources(['main', 'hosts', 'electron', 'packaging', 'renderer', 'resources'], ['.ts', '.svelte']);
     expect(files.length).toBeGreaterThan(10);
     expect(roomProblems(files)).toEqual([]);
   });

@@ -53,7 +53,10 @@ function chanceProblems(files: readonly SourceFile[]): string[] {
   ]);
 }
 
-const sources = readSources(['main', 'hosts', 'electron', 'renderer', 'resources'], ['.ts', '.cjs', '.svelte']);
+const sources = readSources(
+  ['main', 'hosts', 'electron', 'packaging', 'renderer', 'resources'],
+  ['.ts', '.cjs', '.svelte'],
+);
 const scripts = sources.filter(({ path }) => !path.endsWith('.svelte'));
 const one = (path: string, text: string): SourceFile[] => [{ path, text }];
 
