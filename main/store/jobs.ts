@@ -56,7 +56,7 @@ export interface JobWriter extends JobReader {
   finish(id: string, result?: unknown): JobRecord;
   fail(id: string, error: ErrorShape): JobRecord;
   cancel(id: string): JobRecord;
-  /** Jobs that were running when the last process on this project ended. */
+  /** Jobs that ran or waited when the last process on this project ended, oldest first. */
   interrupted(): JobRecord[];
 }
 
@@ -114,7 +114,7 @@ export function createJobReader(db: Db): JobReader {
   };
 }
 
-/** Writes jobs. What was running when this is called is what was interrupted. */
+/** Writes jobs. What was running or waiting when this is called is what was interrupted. */
 export function createJobWriter(db: Db, clock: () => number): JobWriter {
   const reader = createJobReader(db);
   const now = () => Math.floor(clock());
@@ -131,7 +131,8 @@ export function createJobWriter(db: Db, clock: () => number): JobWriter {
   const end = db.prepare<[JobState, string | null, string | null, number, number]>(
     'UPDATE jobs SET state = ?, result = coalesce(?, result), error = ?, ended_at = ? WHERE job = ?',
   );
-  const atOpen = reader.list({ states: ['running'], limit: 1_000_000 }).map((job) => job.id);
+  const atOpen = reader.list({ states: ['running', 'queued'], limit: 1_000_000 }).map((job) => job.id);
+  atOpen.reverse();
 
   function known(id: string): JobRecord {
     const job = reader.get(id);
@@ -171,6 +172,6 @@ export function createJobWriter(db: Db, clock: () => number): JobWriter {
     finish: (id, result) => ended(id, 'done', result, null),
     fail: (id, error) => ended(id, 'failed', undefined, error),
     cancel: (id) => ended(id, 'cancelled', undefined, null),
-    interrupted: () => atOpen.map(known).filter((job) => job.state === 'running'),
+    interrupted: () => atOpen.map(known).filter(({ state }) => state === 'running' || state === 'queued'),
   };
 }

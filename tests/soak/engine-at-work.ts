@@ -25,7 +25,9 @@ export interface EngineAtWork {
 /** The bundle where it is built and asked for, else the sources. */
 export function engineEntry(bundled: boolean): string {
   const bundle = fileURLToPath(new URL('../../out/main/engine-process.js', import.meta.url));
-  return bundled && existsSync(bundle) ? bundle : fileURLToPath(new URL('../../main/engine-process.ts', import.meta.url));
+  return bundled && existsSync(bundle)
+    ? bundle
+    : fileURLToPath(new URL('../../main/engine-process.ts', import.meta.url));
 }
 
 /** Starts an engine on a project; `null` opens none. Errors leave as what the engine said. */
@@ -70,7 +72,7 @@ function portTo(child: ChildProcess, say: (message: ToEngineMessage) => void) {
           if (message.kind === 'frame') callback({ data: message.frame });
         });
     },
-    postMessage: (frame: unknown) => say({ kind: 'frame', desk: 1, frame: frame as string | Uint8Array }),
+    postMessage: (frame: unknown) => say({ kind: 'frame', desk: 1, frame: frame as string }),
   };
 }
 
