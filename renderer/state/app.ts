@@ -12,6 +12,7 @@ import { Items } from './items.svelte.ts';
 import { Labelling } from './labelling.svelte.ts';
 import { Looks } from './looks.svelte.ts';
 import { Preferences } from './preferences.svelte.ts';
+import { Safekeeping } from './safekeeping.svelte.ts';
 import { Trail } from './trail.svelte.ts';
 import { Tray } from './tray.svelte.ts';
 import { Tuning } from './tuning.svelte.ts';
@@ -36,6 +37,7 @@ const parts = {
   looks,
   consistency: new Consistency(desk, preferences),
   trail: new Trail(desk),
+  safekeeping: new Safekeeping(desk),
   tray: new Tray(desk, labelling, preferences),
   viewing: new Viewing(),
   evidence: new Evidence(desk),

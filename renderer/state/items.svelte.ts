@@ -9,7 +9,7 @@ import type { Desk } from './desk.svelte.ts';
 export type Problems = Awaited<ReturnType<Api['imports']['problems']>>;
 export type Encoders = Awaited<ReturnType<Api['encoders']['list']>>;
 export type StateFilter = ItemViewData['state'] | 'all';
-export const TABS = ['items', 'import', 'problems', 'encoders', 'record'] as const;
+export const TABS = ['items', 'import', 'problems', 'encoders', 'record', 'safekeeping'] as const;
 export type Tab = (typeof TABS)[number];
 
 const PAGE = 100;

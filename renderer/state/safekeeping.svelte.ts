@@ -1,0 +1,56 @@
+/**
+ * A project's backup and check as the Data view shows them, and what speaks against the
+ * place it lies in or the clock that its labels are timed by.
+ */
+import type { CheckData, SafekeepingData } from '../../main/api-safekeeping.ts';
+import { Attempt } from './attempt.svelte.ts';
+import type { Desk } from './desk.svelte.ts';
+
+export class Safekeeping extends Attempt {
+  state = $state.raw<SafekeepingData | null>(null);
+  file = $state('');
+  /** What the last check found, since the project was opened. */
+  found = $state.raw<CheckData | null>(null);
+  checking = $state(false);
+  /** How many things there are to be warned of. */
+  warnings = $derived.by(() => {
+    if (this.state === null) return 0;
+    const { place, clock } = this.state;
+    return (place.kind === 'local' ? 0 : 1) + (clock.behindMs === null ? 0 : 1);
+  });
+  #of: string | null = null;
+  readonly #desk: Desk;
+
+  constructor(desk: Desk) {
+    super();
+    this.#desk = desk;
+  }
+
+  async refetch(): Promise<void> {
+    const { place, status } = this.#desk;
+    if (status === null || place === null) return;
+    if (this.#of !== status.dir) {
+      const separator = place.home.includes('\\') ? '\\' : '/';
+      this.file = `${place.home}${separator}${status.name.replace(/[/\\:*?"<>|]/g, '-')}.backup`;
+      this.found = null;
+      this.#of = status.dir;
+    }
+    this.state = (await this.#desk.try((api) => api.safekeeping.state())) ?? null;
+  }
+
+  async backup(): Promise<void> {
+    const file = this.file.trim();
+    await this.attempt(async () => {
+      this.state = await this.#desk.engine.call((api) => api.safekeeping.backup({ file }));
+    });
+  }
+
+  async check(): Promise<void> {
+    this.found = null;
+    this.checking = true;
+    await this.attempt(async () => {
+      this.found = await this.#desk.engine.call((api) => api.safekeeping.check());
+    });
+    this.checking = false;
+  }
+}
