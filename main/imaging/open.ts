@@ -15,6 +15,10 @@ import { decodeBmp, isBmp, readBmpHeader } from './bmp.ts';
 // Each file is decoded once: keeping operations and files would only hold memory.
 sharp.cache(false);
 
+// And only by the five readers that are meant, whatever the bytes turn out to be: libvips guesses on its own.
+sharp.block({ operation: ['VipsForeignLoad'] });
+sharp.unblock({ operation: ['Jpeg', 'Png', 'Webp', 'Tiff', 'Nsgif'].map((kind) => `VipsForeignLoad${kind}`) });
+
 /** 16,384 × 16,384: more is refused unless asked for. */
 export const DEFAULT_MAX_PIXELS = 268_435_456;
 

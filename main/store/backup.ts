@@ -16,6 +16,7 @@ import { bytesOf, requireRoom } from './room.ts';
 import { refuseToMakeIn } from './whereabouts.ts';
 import { createAuditLog, createAuditReader } from './audit.ts';
 import { openHead } from './head.ts';
+import { refuseForeign } from './foreign.ts';
 import { fileKind, refuseNewer, versionOf } from './migrations.ts';
 
 /** 'MRGB'. */
@@ -162,6 +163,7 @@ function refuseExisting(target: string, dir: string): void {
 function unpack(db: Db, file: string, dir: string): void {
   if (db.pragma('application_id', { simple: true }) !== BACKUP_ID) throw notBackup(file, fileKind(db) === 'project');
   refuseNewer(db, file);
+  refuseForeign(db, file, 'backup_blobs');
   db.pragma('journal_mode = MEMORY');
   db.pragma('synchronous = FULL');
   const blobs = openBlobs(dir);

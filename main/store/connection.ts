@@ -105,7 +105,8 @@ export function troubleOf(error: unknown, context: { file: string }): EngineErro
       error,
     );
   }
-  if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') {
+  const unreadable = code === 'SQLITE_ERROR' && /unsupported file format|malformed database schema/.test(text);
+  if (unreadable || code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') {
     return new EngineError('project-damaged', `The project file is damaged (${text}).`, DAMAGED, context, error);
   }
   return null;

@@ -25,6 +25,7 @@ import { createImporter, type AddCandidates } from './imports.ts';
 import { createItemReader, type ItemReader } from './items.ts';
 import { createJobReader, createJobWriter, type JobReader, type JobWriter } from './jobs.ts';
 import { takeLock, type ProjectLock } from './lock.ts';
+import { refuseForeign } from './foreign.ts';
 import { fileKind, migrate, MIGRATIONS, refuseNewer } from './migrations.ts';
 import { createQueueReader, createQueueWriter, type QueueReader, type QueueWriter } from './queue.ts';
 import { createReadingReader, type ReadingReader } from './readings.ts';
@@ -164,6 +165,7 @@ export function openReader(dir: string): ProjectReader {
     return translated({ file }, () => {
       if (fileKind(db) !== 'project') throw notFound(dir);
       refuseNewer(db, file);
+      refuseForeign(db, file);
       return composeReader(dir, db);
     });
   } catch (error) {
@@ -182,6 +184,7 @@ function openLocked(dir: string, clock: () => number, check: (db: Db) => ((db: D
     return translated({ file }, () => {
       const fill = check(opened);
       refuseNewer(opened, file);
+      if (!fill) refuseForeign(opened, file);
       enterWal(opened);
       const migrationBackup = migrate(opened, file, fill);
       assertFull(opened);

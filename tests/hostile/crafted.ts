@@ -177,7 +177,7 @@ const text = (words: string) => [...Buffer.from(words)];
 const graphWith = (tensor: number[]) => joined(plain(), field(7, field(5, tensor)));
 
 /** Something added to the 48 numbers, by operators alone. */
-const sum = (make: (g: GraphBuilder, x: string) => string) =>
+export const sum = (make: (g: GraphBuilder, x: string) => string) =>
   plain((g, x) => g.node('ReduceSum', [make(g, x)], { keepdims: 0 }));
 
 const chain = (length: number, opType: string) =>

@@ -8,6 +8,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { createRng } from '../../main/domain/rng.ts';
 import { keepWatch } from '../../main/watchdog.ts';
 import { judge } from './judge.ts';
@@ -27,6 +28,7 @@ await judge(() => one.whole()); // loads what is loaded once
 existsSync('/BEGIN');
 for (let i = Number(from); i < Number(to); i++) {
   const rng = createRng(Number(seed)).derive(`${kind} ${i}`);
+  await setImmediate(); // so that the watchdog sees each begin
   const began = performance.now();
   const { code, message } = await judge(() => one.mutant(rng, i));
   const line = [i, code, Math.round(performance.now() - began), ...(code === 'untyped' ? [message] : [])];
