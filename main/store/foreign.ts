@@ -1,6 +1,6 @@
 /**
  * Project files that others made, before anything in them is used: the schema has to be the
- * one that our migrations give, to the letter, so that no trigger or view acts in our name;
+ * one that our migrations give, word for word, so that no trigger or view acts in our name;
  * and a file of moderate size has to pass SQLite's own check, which also sees values of a
  * type that their column cannot have. Reads only.
  */
@@ -29,7 +29,9 @@ function entriesOf(db: Db): Entry[] {
     .all();
 }
 
-const textOf = ({ type, name, tbl_name, sql }: Entry) => JSON.stringify([type, name, tbl_name, sql]);
+/** Without how it is laid out: a migration may be written otherwise and do the same. */
+const textOf = ({ type, name, tbl_name, sql }: Entry) =>
+  JSON.stringify([type, name, tbl_name, sql?.replace(/\s+/g, ' ').trim() ?? null]);
 
 /** The schema of a format, from the migrations that lead to it. */
 function expected(version: number): Set<string> {
