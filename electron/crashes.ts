@@ -6,6 +6,7 @@
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { loggable } from '../main/domain/errors.ts';
 
 export interface Crash {
   at: number;
@@ -82,7 +83,7 @@ export class Crashes {
       writeFileSync(this.#file(at), `${JSON.stringify(report, null, 2)}\n`, { mode: 0o600 });
       for (const old of this.#names().slice(MOST_REPORTS)) rmSync(join(this.#dir, old), { force: true });
     } catch (error) {
-      console.error(error);
+      console.error(loggable(error));
     }
     return report;
   }

@@ -57,7 +57,7 @@ const LAST_WORDS_MS = 100;
 export class EngineProcess {
   readonly #options: EngineProcessOptions;
   readonly #ports = new Map<number, WindowPort>();
-  readonly #asked = new Map<number, (found: PixelsFound | null) => void>();
+  readonly #asked = new Map<number, { pieces: Buffer[]; answer(found: PixelsFound | null): void }>();
   readonly #deaths: number[] = [];
   #child: ChildProcess | null = null;
   #project: string | null;
@@ -98,7 +98,6 @@ export class EngineProcess {
         NODE_OPTIONS: undefined,
         ...(safe && { MARGINALIA_SAFE_MODE: '1' }),
       },
-      serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
       windowsHide: true,
     });
@@ -145,8 +144,8 @@ export class EngineProcess {
   pixels(item: string, part: number, side: number | null): Promise<PixelsFound | null> {
     if (!this.#child) return Promise.resolve(null);
     const ask = ++this.#serial;
-    return new Promise((resolve) => {
-      this.#asked.set(ask, resolve);
+    return new Promise((answer) => {
+      this.#asked.set(ask, { pieces: [], answer });
       this.#tell({ kind: 'pixels', ask, item, part, side });
     });
   }
@@ -181,8 +180,9 @@ export class EngineProcess {
       case 'frame':
         return this.#ports.get(message.desk)?.postMessage(message.frame);
       case 'pixels':
-        this.#asked.get(message.ask)?.(message);
-        this.#asked.delete(message.ask);
+        return this.#answer(message);
+      case 'bytes':
+        this.#asked.get(message.ask)?.pieces.push(Buffer.from(message.bytes, 'base64'));
         return;
       case 'project':
         this.#project = message.dir;
@@ -192,6 +192,13 @@ export class EngineProcess {
       case 'ready':
         return on.ready?.(message);
     }
+  }
+
+  #answer({ ask, found, trouble }: Extract<FromEngineMessage, { kind: 'pixels' }>): void {
+    const asked = this.#asked.get(ask);
+    this.#asked.delete(ask);
+    const body = found?.file ?? Buffer.concat(asked?.pieces ?? []);
+    asked?.answer({ found: found && { type: found.type, body }, trouble });
   }
 
   #drop(desk: number): void {
@@ -204,7 +211,7 @@ export class EngineProcess {
   #died(child: ChildProcess, how: () => Omit<Crash, 'at'>): void {
     if (child !== this.#child) return;
     this.#child = null;
-    for (const resolve of this.#asked.values()) resolve(null);
+    for (const { answer } of this.#asked.values()) answer(null);
     this.#asked.clear();
     const ports = [...this.#ports.values()];
     this.#ports.clear();

@@ -7,6 +7,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import * as v from 'valibot';
+import { loggable } from '../main/domain/errors.ts';
 
 const Whole = v.pipe(v.number(), v.safeInteger());
 const BoundsShape = v.object({ x: Whole, y: Whole, width: Whole, height: Whole });
@@ -72,7 +73,7 @@ export class Remembered {
       writeFileSync(`${this.#file}.new`, JSON.stringify(this.#memory), { mode: 0o600 });
       renameSync(`${this.#file}.new`, this.#file);
     } catch (error) {
-      console.error(error);
+      console.error(loggable(error));
     }
   }
 }

@@ -80,40 +80,33 @@ let reloads: number[] = [];
 
 const words = (): Words => wordsOf(language);
 const atWork = new AtWork({ words, window: () => window, show: () => void showWindow(), quit: () => app.quit() });
-let engine: EngineProcess;
-
-function startEngine(safe: boolean): void {
-  const lately = remembered.recent[0]?.dir ?? null;
-  const wanted = named ?? (safe || lately === null ? null : projectAt(lately));
-  engine = new EngineProcess({
-    node,
-    entry,
-    safe,
-    project: wanted,
-    echo: devTools,
-    on: {
-      // Tried once more by the desk, which says in its own words what is wrong.
-      ready: ({ trouble }) => trouble && engine.project !== null && say({ kind: 'open', dir: engine.project }),
-      project(dir, name) {
-        if (dir === null) return;
-        remembered.opened(dir, name);
-        app.addRecentDocument(dir);
-        drawMenu();
-      },
-      work(jobs) {
-        atWork.set(jobs);
-        if (window === null && !atWork.isBusy) quitWithoutWindows();
-      },
-      died(crash, again) {
-        crashes.keep(crash);
-        atWork.set([]);
-        say({ kind: 'gone' });
-        if (!again) void tellGivenUp();
-      },
+const lately = remembered.recent[0]?.dir;
+const engine = new EngineProcess({
+  node,
+  entry,
+  project: named ?? (lately === undefined ? null : projectAt(lately)),
+  echo: devTools,
+  on: {
+    // Tried once more by the desk, which says in its own words what is wrong.
+    ready: ({ trouble }) => trouble && engine.project !== null && say({ kind: 'open', dir: engine.project }),
+    project(dir, name) {
+      if (dir === null) return;
+      remembered.opened(dir, name);
+      app.addRecentDocument(dir);
+      drawMenu();
     },
-  });
-  engine.start();
-}
+    work(jobs) {
+      atWork.set(jobs);
+      if (window === null && !atWork.isBusy) quitWithoutWindows();
+    },
+    died(crash, again) {
+      crashes.keep(crash);
+      atWork.set([]);
+      say({ kind: 'gone' });
+      if (!again) void tellGivenUp();
+    },
+  },
+});
 
 function say(event: ShellEventData): void {
   if (isPageListening) window?.webContents.send('event', event);
@@ -121,6 +114,7 @@ function say(event: ShellEventData): void {
 }
 
 async function showWindow(): Promise<void> {
+  if (!app.isReady() || isQuitting) return;
   if (window) {
     if (window.isMinimized()) window.restore();
     return window.focus();
@@ -255,20 +249,19 @@ function listenToWindow(): void {
 }
 
 async function run(): Promise<void> {
-  let safe = process.argv.includes('--safe-mode');
-  const unfinished = remembered.begin();
-  if (unfinished < 2 || safe) startEngine(safe);
+  const isSafe = process.argv.includes('--safe-mode');
+  const isDoubtful = remembered.begin() >= 2 && !isSafe;
+  if (!isDoubtful) engine.start(isSafe);
   await app.whenReady();
   await lockSession(session.defaultSession, devTools);
   protocol.handle('marginalia', (request) =>
-    answer(request, { desk: DESK, pixels: (...asked) => engine.pixels(...asked) }),
+    answer(request, { desk: DESK, pixels: (...ask) => engine.pixels(...ask) }),
   );
   listenToWindow();
   drawMenu();
-  if (unfinished >= 2 && !safe) {
+  if (isDoubtful) {
     const { twice, gaveUpDetail, startSafe, startAsUsual } = words();
-    safe = (await ask({ message: twice, detail: gaveUpDetail, buttons: [startSafe, startAsUsual] })) === 0;
-    startEngine(safe);
+    engine.start((await ask({ message: twice, detail: gaveUpDetail, buttons: [startSafe, startAsUsual] })) === 0);
   }
   await showWindow();
 }
@@ -294,6 +287,7 @@ app.on('before-quit', (event) => {
   if (isQuitting) return;
   isQuitting = true;
   event.preventDefault();
+  window?.hide();
   void engine.close().finally(() => {
     remembered.end();
     app.quit();

@@ -1,7 +1,8 @@
 /**
  * What the desktop shell says to the engine's process and to the window, and hears from
  * them, beside THE contract (`api.ts`), whose frames it hands on without reading them. Both
- * ends check every message against these schemas, and drop one that is not in them.
+ * ends check every message against these schemas, and drop one that is not in them. All of it
+ * is JSON: Electron's V8 writes structured clones that the carried Node's cannot read.
  */
 import * as v from 'valibot';
 import { ERROR_CODES, type ErrorShape } from './domain/errors.ts';
@@ -11,7 +12,6 @@ export const MOST_FRAME_BYTES = 1 << 20;
 
 const Serial = v.pipe(v.number(), v.integer(), v.minValue(1));
 const Path = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
-const Bytes = v.custom<Uint8Array>((value) => value instanceof Uint8Array);
 
 /** One message of the contract, as the RPC library wrote it; from a window not an endless one. */
 const Frame = v.string();
@@ -55,10 +55,12 @@ export const FromEngine = v.variant('kind', [
   v.object({
     kind: v.literal('pixels'),
     ask: Serial,
-    /** The original where a window can show it: the shell reads it itself. */
-    found: v.nullable(v.object({ type: v.string(), body: v.union([Path, Bytes]) })),
+    /** `file` is the original where a window can show it: the shell reads it itself. Null: `bytes` came before. */
+    found: v.nullable(v.object({ type: v.string(), file: v.nullable(Path) })),
     trouble: v.nullable(Trouble),
   }),
+  /** The next of an item's pixels, in base64: the channel is JSON, and one message must not hold it up. */
+  v.object({ kind: v.literal('bytes'), ask: Serial, bytes: v.string() }),
   /** What is open, whenever that changes. */
   v.object({ kind: v.literal('project'), dir: v.nullable(Path), name: v.string() }),
   v.object({ kind: v.literal('work'), jobs: v.array(Work) }),
@@ -67,7 +69,11 @@ export const FromEngine = v.variant('kind', [
 export type ToEngineMessage = v.InferOutput<typeof ToEngine>;
 export type FromEngineMessage = v.InferOutput<typeof FromEngine>;
 export type WorkData = v.InferOutput<typeof Work>;
-export type PixelsFound = Extract<FromEngineMessage, { kind: 'pixels' }>;
+/** What the engine answers where pixels were asked for: a file to be read, or the bytes; null where there is none. */
+export interface PixelsFound {
+  found: { type: string; body: string | Buffer } | null;
+  trouble: ErrorShape | null;
+}
 
 /** What a window may ask of the shell itself. */
 export const ShellQuestion = v.variant('kind', [

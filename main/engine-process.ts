@@ -19,6 +19,8 @@ const GONE_AFTER_MS = 5000;
 const TELL_EVERY_MS = 250;
 /** Closing a project takes less than this, or is given up. */
 const CLOSING_MS = 8000;
+/** Of pixels in one message: a few milliseconds, so that acts need not wait behind an image. */
+const PIECE_BYTES = 3 << 18;
 
 interface Desk {
   port: SupportedMessagePort;
@@ -73,7 +75,15 @@ function disconnect(desk: number): void {
 
 async function answerPixels({ ask, item, part, side }: Extract<ToEngineMessage, { kind: 'pixels' }>): Promise<void> {
   try {
-    tell({ kind: 'pixels', ask, found: await engine.pixels(item, part, side), trouble: null });
+    const { type, body } = await engine.pixels(item, part, side);
+    if (typeof body !== 'string') {
+      for (let at = 0; at < body.length; at += PIECE_BYTES) {
+        const piece = Buffer.from(body.buffer, body.byteOffset + at, Math.min(PIECE_BYTES, body.length - at));
+        tell({ kind: 'bytes', ask, bytes: piece.toString('base64') });
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+    tell({ kind: 'pixels', ask, found: { type, file: typeof body === 'string' ? body : null }, trouble: null });
   } catch (error) {
     const isKnown = error instanceof EngineError;
     if (!isKnown) console.error(loggable(error));

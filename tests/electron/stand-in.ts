@@ -46,6 +46,7 @@ export function becomeReady(): void {
 
 const appParts = {
   whenReady: () => ready,
+  isReady: () => wasReady,
   getPath: (_name: string) => places.userData,
   getPreferredSystemLanguages: () => places.languages,
   addRecentDocument: (path: string) => void said.recent.push(path),
@@ -108,6 +109,7 @@ export class BrowserWindow extends EventEmitter {
     return Promise.resolve();
   }
   show = () => undefined;
+  hide = () => undefined;
   maximize = () => undefined;
   isMaximized = () => false;
   isMinimized = () => false;
