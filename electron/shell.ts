@@ -39,9 +39,10 @@ const WORK_IS_KNOWN_MS = 1500;
 /** A page that dies more often than this within a minute is not loaded again. */
 const MOST_RELOADS = 3;
 
-/** The project that a path means: its folder, or a file in it; null for anything else. */
-function projectAt(path: string): string | null {
+/** The project that a path, or the address of one, means: its folder, or a file in it; null for anything else. */
+function projectAt(given: string): string | null {
   try {
+    const path = resolve(given.startsWith('file://') ? fileURLToPath(given) : given);
     const folder = statSync(path).isDirectory() ? path : dirname(path);
     return statSync(join(folder, 'project.sqlite')).isFile() ? folder : null;
   } catch {
@@ -51,7 +52,8 @@ function projectAt(path: string): string | null {
 
 /** What the program was started with, after its own name and, in development, its folder. */
 const args = process.argv.slice(app.isPackaged ? 1 : 2).filter((arg) => !arg.startsWith('--'));
-const named = args.map((arg) => projectAt(resolve(arg))).find((dir) => dir !== null) ?? null;
+const named = args.map((arg) => projectAt(arg)).find((dir) => dir !== null) ?? null;
+if (!app.commandLine.hasSwitch('user-data-dir')) app.setPath('userData', join(app.getPath('appData'), 'Marginalia'));
 const data = app.getPath('userData');
 const remembered = new Remembered(join(data, 'shell.json'));
 const crashes = new Crashes(join(data, 'crashes'), {

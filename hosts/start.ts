@@ -30,8 +30,8 @@ function findElectron(): string | null {
 }
 
 /** Runs a program in the foreground and gives its exit code; Ctrl-C and kill reach it. */
-function foreground(file: string, args: string[]): Promise<number> {
-  const child = spawn(file, args, { stdio: 'inherit' });
+function foreground(file: string, args: string[], env: NodeJS.ProcessEnv = {}): Promise<number> {
+  const child = spawn(file, args, { stdio: 'inherit', env: { ...process.env, ...env } });
   const pass = (signal: NodeJS.Signals) => {
     if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
   };
@@ -72,7 +72,8 @@ async function start(argv: string[]): Promise<number> {
 
   const project = folders[0] === undefined ? await sampleProject() : resolve(folders[0]);
   if (typeof project === 'number') return project;
-  if (electron !== null) return foreground(electron, [ROOT, project]);
+  // The engine behind the window runs on the Node that runs this.
+  if (electron !== null) return foreground(electron, [ROOT, project], { MARGINALIA_NODE: process.execPath });
   process.stderr.write('Electron is not installed here, so the desk opens in the browser instead.\n');
   const open = options.includes('--no-open') ? [] : ['--open'];
   return foreground(process.execPath, [...process.execArgv, CLI, 'serve', project, ...open]);

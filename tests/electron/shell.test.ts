@@ -5,6 +5,7 @@
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { MessageChannel } from 'node:worker_threads';
 import { createORPCClient } from '@orpc/client';
 import { RPCLink } from '@orpc/client/message-port';
@@ -65,6 +66,7 @@ describe('The shell', () => {
     const { client } = connect();
     expect(await client.desk.state()).toMatchObject({ project: dir, host: 'desktop' });
     expect(said.locks).toEqual([{ project: dir }]);
+    expect(said.paths).toEqual([['userData', join(work, 'Marginalia')]]);
     await vi.waitFor(() => expect(said.recent).toEqual([dir]));
     expect(item(/first/)).toBeDefined();
     expect(window().options).toMatchObject({ width: 1280, height: 800 });
@@ -75,7 +77,7 @@ describe('The shell', () => {
     const { focuses } = window();
     app.emit('second-instance', {}, [], '/', { project: dir });
     let isTaken = false;
-    app.emit('open-file', { preventDefault: () => (isTaken = true) }, join(dir, 'project.sqlite'));
+    app.emit('open-file', { preventDefault: () => (isTaken = true) }, pathToFileURL(dir).href);
     expect(isTaken).toBe(true);
     answers.paths.push([dir]);
     click(/Open project/);

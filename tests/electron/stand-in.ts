@@ -4,6 +4,7 @@
  * A name that the real `electron.d.ts` does not have does not compile.
  */
 import { EventEmitter } from 'node:events';
+import { join } from 'node:path';
 import type * as Electron from 'electron';
 
 /** Only names that the real one has. */
@@ -22,6 +23,7 @@ export const said = {
   schemes: [] as Electron.CustomScheme[],
   sandboxedBeforeReady: false,
   locks: [] as unknown[],
+  paths: [] as [string, string][],
   recent: [] as string[],
   menus: [] as Electron.MenuItemConstructorOptions[][],
   dialogs: [] as unknown[],
@@ -47,11 +49,15 @@ export function becomeReady(): void {
 const appParts = {
   whenReady: () => ready,
   isReady: () => wasReady,
-  getPath: (_name: string) => places.userData,
+  getPath: (name: string) => (name === 'userData' ? places.userData : join(places.userData, '..')),
+  setPath: (name: string, path: string) => void said.paths.push([name, path]),
   getPreferredSystemLanguages: () => places.languages,
   addRecentDocument: (path: string) => void said.recent.push(path),
   enableSandbox: () => void (said.sandboxedBeforeReady = !wasReady),
-  commandLine: { appendSwitch: (...given: [string, string?]) => void said.switches.push(given) },
+  commandLine: {
+    hasSwitch: () => false,
+    appendSwitch: (...given: [string, string?]) => void said.switches.push(given),
+  },
   requestSingleInstanceLock(data: unknown) {
     said.locks.push(data);
     return places.isFirstInstance;
