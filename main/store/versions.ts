@@ -125,6 +125,11 @@ export function createVersionReader(db: Db): VersionReader {
     ...row,
     card: fromJson<unknown>(row.card),
   });
+  const lastPromotion = db.prepare<[], Pick<PromotionRecord, 'sequence' | 'kind' | 'version'>>(
+    'SELECT sequence, kind, version FROM promotions ORDER BY sequence DESC LIMIT 1',
+  );
+  // Asked at every status, while the log only grows.
+  let standing: { after: string; version: number | null } = { after: '', version: null };
   const reader: VersionReader = {
     list: () => versions.all().map(versionOf),
     get(number) {
@@ -136,8 +141,12 @@ export function createVersionReader(db: Db): VersionReader {
       return row ? versionOf(row) : null;
     },
     live() {
-      const top = standingPromotions(reader.promotions()).at(-1);
-      return top ? reader.get(top.version) : null;
+      const last = lastPromotion.get();
+      if (last === undefined) return null;
+      const key = `${last.sequence} ${last.kind} ${last.version}`;
+      if (key !== standing.after)
+        standing = { after: key, version: standingPromotions(reader.promotions()).at(-1)?.version ?? null };
+      return standing.version === null ? null : reader.get(standing.version);
     },
     promotions: () => promotions.all().map((row) => ({ ...row, reason: fromJson<unknown>(row.reason) })),
     encoders: () => encoders.all().map(encoderOf),
