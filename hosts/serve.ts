@@ -17,6 +17,10 @@ export async function serve(
     console.error(loggable(error));
     process.exit(1);
   });
+  // before anybody can know that it serves: who reads the address may stop it at once
+  const stopped = new Promise<void>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
+  });
   const engine = new Engine({ host: 'web' });
   try {
     if (dir !== null) await engine.open(dir);
@@ -26,9 +30,7 @@ export async function serve(
     );
     const forget = options.open ? openBrowser(host.address) : () => false;
     void host.opened.then(forget);
-    await new Promise<void>((resolve) => {
-      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
-    });
+    await stopped;
     forget();
     await host.close();
   } finally {

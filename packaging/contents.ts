@@ -92,8 +92,9 @@ export function nodeFiles(platform: Platform, folder: string, own?: string): Pac
   if (!existsSync(binary)) {
     throw new PackagingTrouble(`There is no Node for ${platform.name} at ${binary}. Name one with --node FILE.`);
   }
-  const licence = [join(carried, 'LICENSE'), join(dirname(dirname(binary)), 'LICENSE')].find(existsSync);
-  if (licence === undefined) throw new PackagingTrouble(`Node’s LICENSE lies neither in ${carried} nor by ${binary}.`);
+  // npm's package for Windows comes without
+  const kept = join(ROOT, 'resources/licences/Node-24.txt');
+  const licence = [join(carried, 'LICENSE'), join(dirname(dirname(binary)), 'LICENSE')].find(existsSync) ?? kept;
   return [
     { path: `${folder}/LICENSE`, source: licence },
     { path: `${folder}/${platform.os === 'win32' ? 'node.exe' : 'node'}`, source: binary, isExecutable: true },

@@ -7,10 +7,11 @@ import { join } from 'node:path';
 import type { PackedFile } from './contents.ts';
 import type { Component } from './inventory.ts';
 import { licenceProblems, notices } from './licences.ts';
+import { refuseForeignCode } from './machine-code.ts';
 import { PackagingTrouble, ROOT, type Platform } from './platforms.ts';
 import { billOfMaterials } from './sbom.ts';
 
-/** For a package of these components and files. */
+/** For a package of these components and files. Trouble also where a file is compiled for another platform. */
 export function papers(
   platform: Platform,
   components: readonly Component[],
@@ -18,6 +19,7 @@ export function papers(
 ): PackedFile[] {
   const problems = licenceProblems(components);
   if (problems.length > 0) throw new PackagingTrouble(problems.join('\n'));
+  refuseForeignCode(platform, files);
   return [
     { path: 'LICENSE', source: join(ROOT, 'LICENSE') },
     { path: 'THIRD-PARTY-NOTICES.txt', source: Buffer.from(notices(components)) },

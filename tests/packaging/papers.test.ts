@@ -15,6 +15,7 @@ import { build } from '../../hosts/build.ts';
 import { contentOf, NATIVE_FILE } from '../../packaging/contents.ts';
 import { inventory, type Component } from '../../packaging/inventory.ts';
 import { licenceProblems, notices, textsOf } from '../../packaging/licences.ts';
+import { machineOf, refuseForeignCode } from '../../packaging/machine-code.ts';
 import { platformNamed, PLATFORMS, ROOT } from '../../packaging/platforms.ts';
 import { webPackage } from '../../packaging/web.ts';
 
@@ -84,6 +85,31 @@ describe('The licences of everything inside', () => {
     expect(recorded.map(({ name }) => name).filter((name) => !names.has(name))).toEqual([]);
     expect(names.has('svelte') && names.has('valibot')).toBe(true);
     for (const { native } of Object.values(PLATFORMS)) expect(Object.keys(native)).toContain('tokenizers');
+  });
+});
+
+describe('Native code', () => {
+  const exe = join(ROOT, 'node_modules/7zip-bin/win/x64/7za.exe');
+
+  test('of another system or processor is refused, whatever its name', () => {
+    const native = files.filter(({ path }) => NATIVE_FILE.test(path) || /^node\/node/.test(path));
+    expect(native.length).toBeGreaterThan(5);
+    expect(() => refuseForeignCode(here, files)).not.toThrow();
+    const elsewhere = Object.values(PLATFORMS).filter((platform) => platform !== here);
+    for (const platform of elsewhere) expect(() => refuseForeignCode(platform, native)).toThrow('is compiled for');
+    expect(() => refuseForeignCode(here, [{ path: 'notes.txt', source: exe }])).toThrow(
+      'notes.txt is compiled for win32',
+    );
+  });
+
+  test('is told by its first bytes', () => {
+    const ort = (path: string) => readFileSync(join(ROOT, 'node_modules/onnxruntime-node/bin/napi-v6', path));
+    expect(machineOf(ort('linux/x64/onnxruntime_binding.node'))).toBe('linux-x64');
+    expect(machineOf(ort('linux/arm64/onnxruntime_binding.node'))).toBe('linux-arm64');
+    expect(machineOf(ort('win32/x64/onnxruntime_binding.node'))).toBe('win32-x64');
+    expect(machineOf(ort('win32/arm64/onnxruntime_binding.node'))).toBe('win32-arm64');
+    expect(machineOf(ort('darwin/arm64/onnxruntime_binding.node'))).toBe('darwin-arm64');
+    expect(machineOf(readFileSync(join(ROOT, 'LICENSE')))).toBeNull();
   });
 });
 
