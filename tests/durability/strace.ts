@@ -141,25 +141,22 @@ function argumentsOf(text: string): (number | Buffer | string)[] {
   return args;
 }
 
+/** Runs Node on a script, in which calls fail as in `startFailing`, and gives what it printed. */
+export function runFailing(inject: string, paths: string[], script: string, args: string[]): string {
+  const [strace, words] = failing(inject, paths);
+  return spawnSync(strace, [...words, process.execPath, script, ...args], { encoding: 'utf8', timeout: 60_000 }).stdout;
+}
+
 /** Starts Node on a script, in which calls `inject` (strace's own words) fail where they touch `paths`. Its own lines go nowhere. */
 export function startFailing(inject: string, paths: string[], script: string, args: string[]): ChildProcess {
+  const [strace, words] = failing(inject, paths);
+  return spawn(strace, [...words, process.execPath, script, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
+}
+
+function failing(inject: string, paths: string[]): [strace: string, words: string[]] {
   const strace = findStrace();
   if ('reason' in strace) throw new Error(strace.reason);
-  const set = inject.slice(0, inject.indexOf(':'));
   const only = paths.flatMap((path) => ['-P', path]);
-  const traced = [
-    '-f',
-    '--seccomp-bpf',
-    '-qq',
-    '-o',
-    '/dev/null',
-    ...only,
-    '-e',
-    `trace=${set}`,
-    '-e',
-    `inject=${inject}`,
-  ];
-  return spawn(strace.path, [...traced, process.execPath, script, ...args], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+  const what = ['-e', `trace=${inject.slice(0, inject.indexOf(':'))}`, '-e', `inject=${inject}`];
+  return [strace.path, ['-f', '--seccomp-bpf', '-qq', '-o', '/dev/null', ...only, ...what]];
 }
