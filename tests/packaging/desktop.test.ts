@@ -29,7 +29,7 @@ const here = platformNamed();
 const IN_ARCHIVE =
   /^(package\.json|out\/(shell\/[\w-]+\.js|preload\/preload\.cjs|renderer\/(index\.html|assets\/[\w-]+\.(js|css|woff2|svg))))$/;
 const BESIDE =
-  /^(engine\/(package\.json|out\/main\/[\w-]+\.js|node_modules\/.+)|node\/(node(\.exe)?|LICENSE)|LICENSE|THIRD-PARTY-NOTICES\.txt|sbom\.cdx\.json|SHA256SUMS)$/;
+  /^(engine\/(package\.json|out\/main\/[\w-]+\.js|node_modules\/.+)|node\/(node(\.exe)?|LICENSE)|LICENSE|apparmor-profile|THIRD-PARTY-NOTICES\.txt|sbom\.cdx\.json|SHA256SUMS)$/;
 const NATIVE_HERE = [
   'engine/node_modules/@img/sharp-linux-x64/lib/sharp-linux-x64-0.35.5.node',
   'engine/node_modules/@img/sharp-libvips-linux-x64/lib/libvips-cpp.so.8.18.7',
@@ -73,7 +73,7 @@ const headerHash = (archive: string) => createHash('sha256').update(getRawHeader
 const sha256 = (file: string) => createHash('sha256').update(readFileSync(file)).digest('hex');
 
 /** Packs into a stand-in. For another system, the engine that lies beside is left to that system's own build. */
-async function pack(name: PlatformName, run = name as string): Promise<string> {
+async function pack(name: PlatformName, run = name as string, target = 'dir'): Promise<string> {
   const platform = platformNamed(name);
   const electron = join(root, `electron-${run}`);
   standInElectron(platform, electron);
@@ -85,18 +85,26 @@ async function pack(name: PlatformName, run = name as string): Promise<string> {
           resources: [{ path: 'engine/package.json', source: Buffer.from('{}') }],
         };
   const output = join(root, run);
-  await packDesktop(platform, files, { output, electron, targets: ['dir'] });
+  await packDesktop(platform, files, { output, electron, targets: [target] });
   return output;
 }
+
+const hasDpkg = spawnSync('dpkg-deb', ['--version']).status === 0;
 
 describe.skipIf(here.name !== 'linux-x64')('The desktop package for Linux', () => {
   let resources = '';
   let program = '';
   let archive = '';
+  let deb = '';
 
   beforeAll(async () => {
     expect(await build('desktop')).toBe(0);
-    const output = await pack('linux-x64');
+    const fpm = join(root, 'fpm');
+    const script = join(ROOT, 'tests/packaging/fpm-child.ts');
+    writeFileSync(fpm, `#!/bin/sh\nexec '${process.execPath}' '${script}' "$@"\n`, { mode: 0o755 });
+    process.env.CUSTOM_FPM_PATH = fpm;
+    const output = await pack('linux-x64', 'linux', hasDpkg ? 'deb' : 'dir');
+    deb = join(output, `marginalia-${product.version}-linux-amd64.deb`);
     program = join(output, 'linux-unpacked/marginalia');
     resources = join(output, 'linux-unpacked/resources');
     archive = join(resources, 'app.asar');
@@ -198,6 +206,39 @@ describe.skipIf(here.name !== 'linux-x64')('The desktop package for Linux', () =
     expect(readFileSync(join(work, 'labels.csv'), 'utf8').split('\n').length).toBeGreaterThan(8);
     expect(marginalia('verify', project).ok).toBe(true);
   }, 120_000);
+
+  test.skipIf(!hasDpkg)('is a Debian package, by dpkg’s own programs, that runs where it was unpacked', () => {
+    const told = (...args: string[]) => spawnSync('dpkg-deb', args, { encoding: 'utf8', maxBuffer: 2 ** 26 }).stdout;
+    expect(told('--field', deb, 'Package', 'Version', 'Architecture', 'Section').split('\n').slice(0, 4)).toEqual([
+      'Package: marginalia',
+      `Version: ${product.version}`,
+      'Architecture: amd64',
+      'Section: science',
+    ]);
+    const system = join(root, 'debian');
+    told('--extract', deb, system);
+    const entry = readFileSync(join(system, 'usr/share/applications/marginalia.desktop'), 'utf8');
+    for (const line of [
+      'Exec=/opt/Marginalia/marginalia %f',
+      'MimeType=inode/directory;',
+      'StartupWMClass=marginalia',
+    ]) {
+      expect(entry.split('\n')).toContain(line);
+    }
+    for (const size of [16, 48, 256]) {
+      expect(existsSync(join(system, `usr/share/icons/hicolor/${size}x${size}/apps/marginalia.png`))).toBe(true);
+    }
+    const placed = join(system, 'opt/Marginalia');
+    expect(filesUnder(placed)).toEqual(filesUnder(join(resources, '..')));
+    const { node } = packagedEngine(join(placed, 'resources'));
+    const cli = join(placed, 'resources/engine/out/main/cli.js');
+    expect(runBare(node, [cli, 'help']).stdout).toMatch(/^marginalia COMMAND/);
+    expect(
+      told('--contents', deb)
+        .split('\n')
+        .filter((line) => line !== '' && !line.includes(' root/root ')),
+    ).toEqual([]);
+  });
 
   test('answers the shell from the engine that lies in the package', async () => {
     const { node, entry } = packagedEngine(resources);
