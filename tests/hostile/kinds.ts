@@ -40,12 +40,12 @@ const DOORS: Record<Kind, (folder: string) => Promise<Door>> = {
     };
   },
   image(folder) {
-    const files = readdirSync(IMAGES).filter((name) => !name.endsWith('.md'));
+    const names = readdirSync(IMAGES).filter((name) => !name.endsWith('.md'));
+    const files = names.map((name) => readFileSync(join(IMAGES, name)));
     const read = (bytes: Uint8Array) => readImage(join(folder, 'picture.png'), bytes);
-    const bytesOf = (index: number) => readFileSync(join(IMAGES, files[index % files.length]));
     return Promise.resolve({
-      whole: () => read(bytesOf(0)),
-      mutant: (rng, index) => read(mutateBytes(bytesOf(index), rng)),
+      whole: () => read(files[0]),
+      mutant: (rng, index) => read(mutateBytes(files[index % files.length], rng)),
     });
   },
   table(folder) {
