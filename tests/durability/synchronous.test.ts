@@ -8,7 +8,6 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { openCache } from '../../main/store/index.ts';
 import { Disk } from './disk.ts';
 import { FAST, record, straceLack } from './strace.ts';
 
@@ -77,7 +76,8 @@ describe('Every connection', () => {
     const closed = stderr
       .trim()
       .split('\n')
-      .map((line) => JSON.parse(line) as { name: string; synchronous: number; wrote: number });
+      .map((line) => JSON.parse(line) as { name: string; synchronous: number; wrote: number })
+      .filter(({ name }) => name !== ':memory:');
     const kinds = new Set(closed.map(({ name }) => basename(name).replace(/-\d.*$/, '')));
     expect([...kinds].toSorted()).toEqual(['backup', 'project.lock', 'project.restoring', 'project.sqlite']);
     expect(closed.filter(({ synchronous }) => synchronous !== 2)).toEqual([]);
@@ -85,17 +85,17 @@ describe('Every connection', () => {
     expect(closed.filter(({ name, wrote }) => name.endsWith('.lock') && wrote > 0)).toEqual([]);
   });
 
-  it('is opened in one of four files of the store; of these the cache alone does not wait', () => {
+  it('is opened in one of five files of the store; of these the cache alone does not wait, and one is in memory', () => {
     const opens = (folder: string): string[] =>
       readdirSync(join(import.meta.dirname, '../..', folder), { recursive: true, encoding: 'utf8' })
         .filter((file) => file.endsWith('.ts'))
         .map((file) => join(folder, file))
         .filter((file) => /new Database\(/.test(readFileSync(join(import.meta.dirname, '../..', file), 'utf8')));
     expect(['main', 'hosts', 'electron'].flatMap(opens).toSorted()).toEqual(
-      ['backup', 'cache', 'connection', 'lock'].map((name) => join('main/store', `${name}.ts`)),
+      ['backup', 'cache', 'connection', 'foreign', 'lock'].map((name) => join('main/store', `${name}.ts`)),
     );
-    const cache = openCache(join(work, 'cache.sqlite'));
-    cache.write({ kind: 'embedding', version: '1' }, [[1, Buffer.from('x')]]);
-    cache.close();
+    const text = (name: string) => readFileSync(join(import.meta.dirname, '../../main/store', `${name}.ts`), 'utf8');
+    expect(text('foreign').match(/new Database\([^)]*\)/g)).toEqual(["new Database(':memory:')"]);
+    expect(text('cache')).toContain("db.pragma('synchronous = NORMAL')");
   });
 });
