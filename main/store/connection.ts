@@ -148,18 +148,20 @@ export interface Guard {
   readonly distrust: EngineError | null;
 }
 
-/** Translates errors at the door, and refuses to go on after a failed read or write of the disk: what SQLite then holds in memory may differ from what is on disk. `after` runs when a call has gone well. */
-export function createGuard(file: string, after?: () => void): Guard {
+/** Translates errors at the door, and refuses to go on after a failed read or write of the disk: what SQLite then holds in memory may differ from what is on disk. `after` runs when a call has gone well, `before` ahead of each. */
+export function createGuard(file: string, after?: () => void, before?: () => void): Guard {
   let distrust: EngineError | null = null;
   const run = <T>(work: () => T): T => {
     if (distrust) throw distrust;
     try {
+      before?.();
       const result = work();
       after?.();
       return result;
     } catch (error) {
       const trouble = troubleOf(error, { file });
-      if (trouble && trouble !== error && trouble.code !== 'disk-full') distrust = trouble;
+      if (trouble && (trouble !== error || trouble.code === 'place-unsafe') && trouble.code !== 'disk-full')
+        distrust = trouble;
       throw trouble ?? error;
     }
   };

@@ -22,6 +22,7 @@ import { assertFull, connectReader, connectWriter, createGuard, enterWal, transl
 import { createCountReader, createStateKeeper, createTally, type Counts } from './counters.ts';
 import { HEAD_DIFFERS, isReached, openHead, readHead, type HeadFile } from './head.ts';
 import { createImporter, type AddCandidates } from './imports.ts';
+import { keepInPlace } from './in-place.ts';
 import { createItemReader, type ItemReader } from './items.ts';
 import { createJobReader, createJobWriter, type JobReader, type JobWriter } from './jobs.ts';
 import { takeLock, type ProjectLock } from './lock.ts';
@@ -151,7 +152,8 @@ export function openProject(dir: string, options: { clock: () => number }): Proj
   refuseNetwork(dir);
   refuseLinked(databaseOf(dir));
   return openLocked(dir, options.clock, (db) => {
-    if (fileKind(db) !== 'project') throw notFound(dir);
+    const kind = fileKind(db);
+    if (kind !== 'project') throw notFound(dir, kind === 'empty');
     return undefined;
   });
 }
@@ -237,12 +239,13 @@ function composeStore(
   let isHeadBehind = false;
   const audit = createAuditLog(db, clock, () => void (isHeadBehind = true));
   const head = settleHead(dir, db, audit);
-  const guard = createGuard(databaseOf(dir), () => {
+  const afterwards = () => {
     if (!isHeadBehind || db.inTransaction) return;
     isHeadBehind = false;
     assertFull(db);
     head.write(audit.head());
-  });
+  };
+  const guard = createGuard(databaseOf(dir), afterwards, keepInPlace(db, databaseOf(dir)));
   const schema = createSchemaWriter(db, clock);
   const tally = createTally(db);
   const states = createStateKeeper(db, tally);
@@ -326,10 +329,12 @@ function requireFile(dir: string): void {
   if (!fs.existsSync(databaseOf(dir))) throw notFound(dir);
 }
 
-const notFound = (dir: string) =>
+const notFound = (dir: string, isEmpty = false) =>
   new EngineError(
     'project-not-found',
-    `There is no Marginalia project in ${dir}.`,
-    'Choose a project’s folder, or make one with `new`.',
+    isEmpty ? `project.sqlite in ${dir} holds nothing.` : `There is no Marginalia project in ${dir}.`,
+    isEmpty
+      ? 'Copy the whole folder again while the project is closed: until then its latest changes are in project.sqlite-wal.'
+      : 'Choose a project’s folder, or make one with `new`.',
     { dir },
   );
