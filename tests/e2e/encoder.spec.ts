@@ -9,12 +9,13 @@ import { AxeBuilder } from '@axe-core/playwright';
 import { expect, test } from '@playwright/test';
 import { GraphBuilder } from '../../main/onnx/index.ts';
 import { generateSample } from '../../resources/sample-project/generate.ts';
-import { connectWithCookie, runCli, serveDesk, type ServedDesk } from '../served-desk.ts';
+import { runCli } from '../served-desk.ts';
+import { hostDesk, type HostedDesk } from './hosted-desk.ts';
 import { go, tabTo, typeInto } from './keyboard.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'marginalia-encoder-'));
 const dir = join(work, 'project');
-let desk: ServedDesk;
+let desk: HostedDesk;
 
 test.beforeAll(async () => {
   const sample = await generateSample(join(work, 'material'), { seed: 4, cells: 30, notes: 0 });
@@ -25,18 +26,16 @@ test.beforeAll(async () => {
   g.output('colour', 'float32', ['n', 3, 1, 1], g.node('GlobalAveragePool', [image]));
   writeFileSync(join(work, 'colours.onnx'), g.toModel());
   writeFileSync(join(work, 'letter.onnx'), 'Dear colleague');
-  desk = await serveDesk(dir);
+  desk = await hostDesk(dir);
 });
 test.afterAll(async () => {
   await desk.stop();
   rmSync(work, { recursive: true, force: true });
 });
 
-test('An encoder is checked, described, used and given up again', async ({ page, context }) => {
-  await page.goto(desk.address);
+test('An encoder is checked, described, used and given up again', async ({ page: blank, context }) => {
+  const { page, client, close } = await desk.enter(blank, context);
   await expect(page.getByTestId('item')).toBeVisible();
-  const [cookie] = await context.cookies();
-  const { client, close } = await connectWithCookie(desk.origin, `${cookie.name}=${cookie.value}`);
   const live = async () => (await client.encoders.list()).find((encoder) => encoder.live);
   await expect.poll(async () => (await live())?.imported, { timeout: 60_000 }).toBe(false);
 

@@ -10,7 +10,8 @@ import { AxeBuilder } from '@axe-core/playwright';
 import { expect, test, type BrowserContext, type Page } from '@playwright/test';
 import { createRng, type Rng } from '../../main/domain/rng.ts';
 import { Project } from '../../main/project.ts';
-import { connectWithCookie, serveDesk, type DeskClient, type ServedDesk } from '../served-desk.ts';
+import type { DeskClient } from '../served-desk.ts';
+import { hostDesk, type Entered, type HostedDesk } from './hosted-desk.ts';
 import { go, press, tabTo, typeInto } from './keyboard.ts';
 
 const CLASSES = ['fever', 'fracture'] as const;
@@ -23,7 +24,7 @@ const WORDS = {
 const NOTES = { labelled: 900, open: 400, later: 120 };
 const work = mkdtempSync(join(tmpdir(), 'marginalia-evidence-'));
 const dir = join(work, 'project');
-let desk: ServedDesk;
+let desk: HostedDesk;
 let recorded: Awaited<ReturnType<typeof onRecord>> | undefined;
 
 function words(rng: Rng, count: number, from: () => readonly string[]): string {
@@ -80,18 +81,17 @@ test.beforeAll(async () => {
   await settledDown();
   await project.evidence.reportNow();
   await project.close();
-  desk = await serveDesk(dir);
+  desk = await hostDesk(dir);
 });
 test.afterAll(async () => {
   await desk.stop();
   rmSync(work, { recursive: true, force: true });
 });
 
-async function arrive(page: Page, context: BrowserContext): Promise<{ client: DeskClient; close(): void }> {
-  await page.goto(desk.address);
-  await expect(page.getByTestId('item')).toBeVisible({ timeout: 60_000 });
-  const [cookie] = await context.cookies();
-  return connectWithCookie(desk.origin, `${cookie.name}=${cookie.value}`);
+async function arrive(blank: Page, context: BrowserContext): Promise<Entered> {
+  const entered = await desk.enter(blank, context);
+  await expect(entered.page.getByTestId('item')).toBeVisible({ timeout: 60_000 });
+  return entered;
 }
 
 /** What is to outlast a restart. */
@@ -120,10 +120,10 @@ async function expectSound(page: Page, name: string): Promise<void> {
 test.describe.configure({ mode: 'serial', timeout: 240_000 });
 
 test('Progress, guarantee, subgroups and drift are read and used with the keyboard alone', async ({
-  page,
+  page: blank,
   context,
 }) => {
-  const { client, close } = await arrive(page, context);
+  const { page, client, close } = await arrive(blank, context);
   await go(page, 'e');
 
   await test.step('progress: a curve whose points are walked, and a target that is set', async () => {
@@ -213,12 +213,12 @@ test('Progress, guarantee, subgroups and drift are read and used with the keyboa
 });
 
 test('Everything is there again after a restart, in Chinese, and settled items are looked at', async ({
-  page,
+  page: blank,
   context,
 }) => {
   await desk.stop();
-  desk = await serveDesk(dir);
-  const { client, close } = await arrive(page, context);
+  desk = await hostDesk(dir);
+  const { page, client, close } = await arrive(blank, context);
   expect(await onRecord(client)).toEqual(recorded);
 
   await page.keyboard.press('Alt+Shift+L');

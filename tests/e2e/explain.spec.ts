@@ -10,11 +10,12 @@ import { AxeBuilder } from '@axe-core/playwright';
 import { expect, test, type BrowserContext, type Page } from '@playwright/test';
 import { createRng } from '../../main/domain/rng.ts';
 import { generateSample } from '../../resources/sample-project/generate.ts';
-import { connectWithCookie, runCli, serveDesk, type DeskClient, type ServedDesk } from '../served-desk.ts';
+import { runCli } from '../served-desk.ts';
+import { hostDesk, type Entered, type HostedDesk } from './hosted-desk.ts';
 import { acceptName, itemOnScreen } from './keyboard.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'marginalia-explain-'));
-let desk: ServedDesk | null = null;
+let desk: HostedDesk | null = null;
 
 test.afterEach(async () => {
   await desk?.stop();
@@ -22,13 +23,12 @@ test.afterEach(async () => {
 test.afterAll(() => rmSync(work, { recursive: true, force: true }));
 
 /** Opens a project of which the given half has its labels and a model, and the other half waits. */
-async function open(dir: string, page: Page, context: BrowserContext): Promise<DeskClient> {
+async function open(dir: string, blank: Page, context: BrowserContext, watch?: (page: Page) => void): Promise<Entered> {
   await runCli(['train', dir]);
-  desk = await serveDesk(dir);
-  await page.goto(desk.address);
-  await expect(page.getByTestId('item')).toBeVisible({ timeout: 60_000 });
-  const [cookie] = await context.cookies();
-  return (await connectWithCookie(desk.origin, `${cookie.name}=${cookie.value}`)).client;
+  desk = await hostDesk(dir);
+  const entered = await desk.enter(blank, context, watch);
+  await expect(entered.page.getByTestId('item')).toBeVisible({ timeout: 60_000 });
+  return entered;
 }
 
 const bar = (page: Page) => page.getByTestId('heat-bar');
@@ -37,9 +37,8 @@ const boxOf = async (page: Page, selector: string) => {
   return [box?.x, box?.y, box?.width, box?.height].map((n) => Math.round(n ?? -1));
 };
 
-test('Over a picture lies what speaks for the class', async ({ page, context }) => {
+test('Over a picture lies what speaks for the class', async ({ page: blank, context }) => {
   const errors: string[] = [];
-  page.on('pageerror', (error) => errors.push(error.message));
   const sample = await generateSample(join(work, 'material'), { seed: 6, cells: 90, notes: 0 });
   const [head, ...rows] = readFileSync(sample.cellsTable, 'utf8').trim().split('\n');
   const half = join(work, 'material', 'labelled.csv');
@@ -49,7 +48,9 @@ test('Over a picture lies what speaks for the class', async ({ page, context }) 
   await runCli(['new', dir, '--classes', sample.cellClasses.join(',')]);
   await runCli(['import', dir, half, '--image', image, '--label', label, '--labels', 'given']);
   await runCli(['import', dir, sample.cellsDir]);
-  const client = await open(dir, page, context);
+  const { page, client } = await open(dir, blank, context, (shown) =>
+    shown.on('pageerror', (error) => errors.push(error.message)),
+  );
   const entries = await client.queue.next({ count: 40 });
   const isBlind = new Map(entries.map((entry) => [entry.item as string, entry.blind]));
 
@@ -147,7 +148,7 @@ test('Over a picture lies what speaks for the class', async ({ page, context }) 
   expect(errors).toEqual([]);
 });
 
-test('In a text the words are marked that speak for the class', async ({ page, context }) => {
+test('In a text the words are marked that speak for the class', async ({ page: blank, context }) => {
   const rng = createRng(4);
   const said = {
     fracture: ['displaced', 'fracture line', 'cortical step'],
@@ -166,7 +167,7 @@ test('In a text the words are marked that speak for the class', async ({ page, c
   await runCli(['new', dir, '--classes', classes.join(',')]);
   await runCli(['import', dir, given, '--text', 'text', '--id', 'id', '--label', 'label', '--labels', 'given']);
   await runCli(['import', dir, open_, '--text', 'text', '--id', 'id']);
-  await open(dir, page, context);
+  const { page } = await open(dir, blank, context);
   await page.keyboard.press('h');
   for (let n = 0; (await page.getByTestId('why').getAttribute('data-code')) === 'audit'; n++) {
     await page.keyboard.press('Space');

@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
-import { serveDesk, type ServedDesk } from '../served-desk.ts';
+import { hostDesk, type HostedDesk } from './hosted-desk.ts';
 import { acceptName, go, itemOnScreen, press, typeInto } from './keyboard.ts';
 
 const MARKUP = '<img src=/stolen onerror=alert(1)>';
@@ -16,7 +16,7 @@ const SHOWN = 'benign[U+202E]tnangilam[U+2066][U+200F]';
 
 const work = mkdtempSync(join(tmpdir(), 'marginalia-hostile-'));
 const table = join(work, 'material', 'rows.jsonl');
-let desk: ServedDesk;
+let desk: HostedDesk;
 
 test.beforeAll(async () => {
   mkdirSync(join(work, 'material'));
@@ -28,29 +28,28 @@ test.beforeAll(async () => {
     [TURNED]: i % 2 ? SCRIPT : TURNED,
   }));
   writeFileSync(table, rows.map((row) => JSON.stringify(row)).join('\n'));
-  desk = await serveDesk(null, { HOME: work, USERPROFILE: work });
+  desk = await hostDesk(null, { HOME: work, USERPROFILE: work });
 });
 test.afterAll(async () => {
   await desk.stop();
   rmSync(work, { recursive: true, force: true });
 });
 
-test('What comes from files is words, in every view', async ({ page }) => {
+test('What comes from files is words, in every view', async ({ page: blank, context }) => {
   const alarms: string[] = [];
-  page.on('dialog', (dialog) => {
-    alarms.push(`dialog ${dialog.message()}`);
-    void dialog.dismiss();
+  const requests: string[] = [];
+  const { page, origin } = await desk.enter(blank, context, async (shown) => {
+    shown.on('dialog', (dialog) => {
+      alarms.push(`dialog ${dialog.message()}`);
+      void dialog.dismiss();
+    });
+    shown.on('console', (message) => message.type() === 'error' && alarms.push(message.text()));
+    shown.on('pageerror', (error) => alarms.push(error.message));
+    shown.on('request', (request) => requests.push(request.url()));
+    await shown.addInitScript(() =>
+      addEventListener('securitypolicyviolation', (event) => console.error(`CSP ${event.violatedDirective}`)),
+    );
   });
-  page.on('console', (message) => message.type() === 'error' && alarms.push(message.text()));
-  page.on('pageerror', (error) => alarms.push(error.message));
-  page.on('request', (request) => {
-    const { origin, pathname } = new URL(request.url());
-    if (origin !== desk.origin || pathname.includes('stolen')) alarms.push(`request ${request.url()}`);
-  });
-  await page.addInitScript(() =>
-    addEventListener('securitypolicyviolation', (event) => console.error(`CSP ${event.violatedDirective}`)),
-  );
-  await page.goto(desk.address);
 
   await press(page, page.getByTestId('new-project'));
   await typeInto(page, page.getByTestId('wizard-path'), table);
@@ -101,4 +100,5 @@ test('What comes from files is words, in every view', async ({ page }) => {
   await expect(page.getByTestId('items')).toContainText(MARKUP);
 
   expect(alarms).toEqual([]);
+  expect(requests.filter((url) => !url.startsWith(origin) || url.includes('stolen'))).toEqual([]);
 });

@@ -11,7 +11,8 @@ import { expect, test, type Page } from '@playwright/test';
 import sharp from 'sharp';
 import { Project } from '../../main/project.ts';
 import { generateSample } from '../../resources/sample-project/generate.ts';
-import { connectWithCookie, runCli, runJson, serveDesk, type ServedDesk } from '../served-desk.ts';
+import { runCli, runJson } from '../served-desk.ts';
+import { hostDesk, type HostedDesk } from './hosted-desk.ts';
 import { acceptName, go, itemOnScreen, tabTo, typeInto } from './keyboard.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'marginalia-looks-'));
@@ -19,7 +20,7 @@ const dir = join(work, 'cells');
 /** Some of them are drawn for the audit set, and no tray holds these. */
 const BLANKS = 12;
 const NEEDED = 4;
-let desk: ServedDesk | null = null;
+let desk: HostedDesk | null = null;
 /** Names of the items whose given label was flipped. */
 const flipped = new Set<string>();
 
@@ -67,21 +68,20 @@ async function violations(page: Page): Promise<string[]> {
 }
 
 test('Labels are looked at again, the tray is emptied, and why an item is asked is told, all by keyboard', async ({
-  page,
+  page: blank,
   context,
 }) => {
   const errors: string[] = [];
-  page.on('pageerror', (error) => errors.push(error.message));
   await prepare();
   const { json } = await runJson<{ total: number; looks: { name: string }[] }>('looks', dir);
   const first = json.looks.slice(0, flipped.size).filter(({ name }) => flipped.has(name));
   expect(first.length, 'flips are found first').toBeGreaterThanOrEqual(3);
 
-  desk = await serveDesk(dir);
-  await page.goto(desk.address);
+  desk = await hostDesk(dir);
+  const { page, client } = await desk.enter(blank, context, (shown) => {
+    shown.on('pageerror', (error) => errors.push(error.message));
+  });
   await expect(page.getByTestId('item')).toBeVisible({ timeout: 60_000 });
-  const [cookie] = await context.cookies();
-  const { client } = await connectWithCookie(desk.origin, `${cookie.name}=${cookie.value}`);
   const { classes } = await client.status();
   const look = page.getByTestId('look-item');
   const idOf = async () => (await look.getAttribute('data-item')) as never;

@@ -9,15 +9,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { generateSample } from '../../resources/sample-project/generate.ts';
-import { connectWithCookie, ROOT, serveDesk, type DeskClient, type ServedDesk } from '../served-desk.ts';
+import { ROOT, type DeskClient } from '../served-desk.ts';
+import { hostDesk, type HostedDesk } from './hosted-desk.ts';
 import { acceptName, go, itemOnScreen, press, tabTo, typeInto } from './keyboard.ts';
 
 const LABELS = 30;
 const work = mkdtempSync(join(tmpdir(), 'marginalia-loop-'));
-let desk: ServedDesk;
+let desk: HostedDesk;
 
 test.beforeAll(async () => {
-  desk = await serveDesk(null, { HOME: work, USERPROFILE: work });
+  desk = await hostDesk(null, { HOME: work, USERPROFILE: work });
 });
 test.afterAll(async () => {
   await desk.stop();
@@ -34,16 +35,17 @@ async function versionsOf(client: DeskClient) {
   return client.versions.list();
 }
 
-test('A folder becomes a model by keyboard alone', async ({ page, context }) => {
+test('A folder becomes a model by keyboard alone', async ({ page: blank, context }) => {
   const requests: string[] = [];
-  page.on('request', (request) => requests.push(request.url()));
   const errors: string[] = [];
-  page.on('pageerror', (error) => errors.push(error.message));
-  page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
   const sample = await generateSample(join(work, 'material'), { seed: 5, cells: 160, notes: 0 });
   const truth = oracle(sample.cellsTable);
 
-  await page.goto(desk.address);
+  const { page, origin, client, close } = await desk.enter(blank, context, (shown) => {
+    shown.on('request', (request) => requests.push(request.url()));
+    shown.on('pageerror', (error) => errors.push(error.message));
+    shown.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
+  });
   await expect(page.getByTestId('new-project')).toBeVisible();
   expect(page.url(), 'the token leaves the address bar').not.toContain('token');
 
@@ -60,8 +62,6 @@ test('A folder becomes a model by keyboard alone', async ({ page, context }) => 
   await press(page, page.locator('[data-testid=wizard-next][data-step=project]'));
 
   await expect(page.getByTestId('item')).toBeVisible();
-  const [cookie] = await context.cookies();
-  const { client, close } = await connectWithCookie(desk.origin, `${cookie.name}=${cookie.value}`);
   await expect.poll(async () => (await client.status()).items).toBe(160);
   await expect.poll(async () => (await client.status()).jobs.length, { timeout: 120_000 }).toBe(0);
   const before = await client.queue.next({ count: 40 });
@@ -144,7 +144,7 @@ test('A folder becomes a model by keyboard alone', async ({ page, context }) => 
     await go(page, 'e');
     await expect(page.getByTestId('curve')).toBeVisible();
     await page.screenshot({ path: 'test-results/evidence.png' });
-    expect(requests.filter((url) => !url.startsWith(desk.origin) && !/^(data|blob):/.test(url))).toEqual([]);
+    expect(requests.filter((url) => !url.startsWith(origin) && !/^(data|blob):/.test(url))).toEqual([]);
     expect(errors).toEqual([]);
   });
   close();

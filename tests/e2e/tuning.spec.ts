@@ -11,7 +11,7 @@ import { expect, test, type Page } from '@playwright/test';
 import sharp from 'sharp';
 import { createRng } from '../../main/domain/rng.ts';
 import { Project } from '../../main/project.ts';
-import { connectWithCookie, serveDesk, type ServedDesk } from '../served-desk.ts';
+import { hostDesk, type HostedDesk } from './hosted-desk.ts';
 import { stripes } from '../tuning/textures.ts';
 import { acceptName, go, itemOnScreen, press, tabTo, typeInto } from './keyboard.ts';
 
@@ -20,7 +20,7 @@ const CLASSES = ['upright', 'lying'];
 const SIDE = 16;
 const work = mkdtempSync(join(tmpdir(), 'marginalia-tuning-'));
 const dir = join(work, 'project');
-let desk: ServedDesk;
+let desk: HostedDesk;
 
 /** Pictures of one kind under noise. */
 async function draw(folder: string, kind: number, count: number): Promise<void> {
@@ -44,7 +44,7 @@ test.beforeAll(async () => {
   await project.startImport({ ...options, sources: [labelled], labels: 'given' }).finished;
   await project.startImport({ ...options, sources: [open], labels: 'none' }).finished;
   await project.close();
-  desk = await serveDesk(dir);
+  desk = await hostDesk(dir);
 });
 test.afterAll(async () => {
   await desk.stop();
@@ -62,11 +62,12 @@ async function expectAccessible(page: Page, name: string): Promise<void> {
 // The run takes about half a minute of one core, at low priority: minutes where others work beside it.
 test.describe.configure({ mode: 'serial', timeout: 420_000 });
 
-test('A run is begun, paused, goes on beside the labelling, and tells what it gave', async ({ page, context }) => {
-  await page.goto(desk.address);
+test('A run is begun, paused, goes on beside the labelling, and tells what it gave', async ({
+  page: blank,
+  context,
+}) => {
+  const { page, client, close } = await desk.enter(blank, context);
   await expect(page.getByTestId('item')).toBeVisible({ timeout: 60_000 });
-  const [cookie] = await context.cookies();
-  const { client, close } = await connectWithCookie(desk.origin, `${cookie.name}=${cookie.value}`);
   const run = async () => (await client.status()).jobs.find((job) => job.kind === 'tune');
   await expect.poll(async () => (await client.status()).modelVersion, { timeout: 60_000 }).not.toBeNull();
   await expect.poll(async () => (await client.status()).jobs.length, { timeout: 60_000 }).toBe(0);
@@ -126,13 +127,11 @@ test('A run is begun, paused, goes on beside the labelling, and tells what it ga
   close();
 });
 
-test('Cancelling asks once, and what begins by itself is chosen', async ({ page, context }) => {
+test('Cancelling asks once, and what begins by itself is chosen', async ({ page: blank, context }) => {
   await desk.stop();
-  desk = await serveDesk(dir);
-  await page.goto(desk.address);
+  desk = await hostDesk(dir);
+  const { page, client, close } = await desk.enter(blank, context);
   await expect(page.getByTestId('item')).toBeVisible();
-  const [cookie] = await context.cookies();
-  const { client, close } = await connectWithCookie(desk.origin, `${cookie.name}=${cookie.value}`);
   await go(page, 'r');
   await expect(page.getByTestId('tuning-last'), 'it is on record').toHaveAttribute('data-state', 'done');
   await expect(page.getByTestId('tuning-worth')).toContainText('more labels until');

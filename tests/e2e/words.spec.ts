@@ -7,24 +7,24 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test, type BrowserContext, type Page } from '@playwright/test';
-import { connectWithCookie, runCli, serveDesk, type DeskClient, type ServedDesk } from '../served-desk.ts';
+import { runCli } from '../served-desk.ts';
+import { hostDesk, type Entered, type HostedDesk } from './hosted-desk.ts';
 import { acceptName, itemOnScreen } from './keyboard.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'marginalia-words-'));
-const desks: ServedDesk[] = [];
+const desks: HostedDesk[] = [];
 
 test.afterAll(async () => {
   await Promise.all(desks.map((desk) => desk.stop()));
   rmSync(work, { recursive: true, force: true });
 });
 
-async function open(dir: string, page: Page, context: BrowserContext): Promise<DeskClient> {
-  const desk = await serveDesk(dir);
+async function open(dir: string, blank: Page, context: BrowserContext): Promise<Entered> {
+  const desk = await hostDesk(dir);
   desks.push(desk);
-  await page.goto(desk.address);
-  await expect(page.getByTestId('item')).toBeVisible();
-  const [cookie] = await context.cookies();
-  return (await connectWithCookie(desk.origin, `${cookie.name}=${cookie.value}`)).client;
+  const entered = await desk.enter(blank, context);
+  await expect(entered.page.getByTestId('item')).toBeVisible();
+  return entered;
 }
 
 /** Presses a key that decides, and gives the item it decided. */
@@ -35,10 +35,13 @@ async function decide(page: Page, key: string): Promise<string> {
   return item;
 }
 
-test('Notes are labelled, skipped, flagged, excluded and commented, and taken back', async ({ page, context }) => {
+test('Notes are labelled, skipped, flagged, excluded and commented, and taken back', async ({
+  page: blank,
+  context,
+}) => {
   const dir = join(work, 'notes');
   await runCli(['sample', dir, '--kind', 'notes']);
-  const client = await open(dir, page, context);
+  const { page, client } = await open(dir, blank, context);
   const stateOf = async (item: string) => (await client.items.get({ item: item as never })).state;
 
   const first = await itemOnScreen(page);
@@ -110,7 +113,7 @@ test('Notes are labelled, skipped, flagged, excluded and commented, and taken ba
   });
 });
 
-test('An item may have several classes, or none', async ({ page, context }) => {
+test('An item may have several classes, or none', async ({ page: blank, context }) => {
   const table = join(work, 'films.csv');
   const rows = Array.from(
     { length: 40 },
@@ -120,7 +123,7 @@ test('An item may have several classes, or none', async ({ page, context }) => {
   const dir = join(work, 'films');
   await runCli(['new', dir, '--task', 'classify-many', '--classes', 'effusion,cardiomegaly,device']);
   await runCli(['import', dir, table, '--text', 'report', '--id', 'id']);
-  const client = await open(dir, page, context);
+  const { page, client } = await open(dir, blank, context);
   const answered = async (item: string) => (await client.items.get({ item: item as never })).classes;
 
   const two = await itemOnScreen(page);
