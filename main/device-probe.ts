@@ -3,14 +3,16 @@
  * one JSON line: `{state: 'ready', speed, error}`, `{state: 'absent', reason}` or
  * `{state: 'failed', reason}`. It takes training steps of a small network there and on the
  * processor, compares loss and gradients, and measures both. A driver may crash or hang
- * meanwhile: that ends this process only.
+ * meanwhile: that ends this process only. It does not outlive whoever started it.
  */
+import { totalmem } from 'node:os';
 import { trainingGraph, TARGET, type TrainingGraph } from './autodiff/index.ts';
 import { DEVICES, type RealDevice, type Trial } from './domain/device.ts';
 import { EngineError } from './domain/errors.ts';
 import { createRng } from './domain/rng.ts';
 import { openSession, tensor, type Feeds, type Session } from './inference/index.ts';
 import { GraphBuilder } from './onnx/index.ts';
+import { keepWatch } from './watchdog.ts';
 
 const CLASSES = 10;
 /** Batch and pixels of a side: small to compare, larger to measure. */
@@ -103,6 +105,8 @@ async function tryDevice(device: RealDevice): Promise<Trial> {
   return { state: 'failed', reason: `It computes differently from the processor, by ${error.toPrecision(2)}.` };
 }
 
+// Whoever started it counts the time; here only what nobody would stop if that one were killed.
+await keepWatch({ stuckMs: Infinity, memoryBytes: 0.9 * totalmem() });
 const device = DEVICES.find((name) => name === process.argv[2] && name !== 'auto') as RealDevice;
 let trial: Trial;
 try {
