@@ -6,7 +6,7 @@
  * call that writes in `label` and `save a version`, and a sample of all others.
  */
 import { describe, expect, it } from 'vitest';
-import { Bench, named, someFailures, type Failure } from './failing.ts';
+import { allFailures, Bench, named, someFailures, type Failure } from './failing.ts';
 import type { OperationName } from './failing-operations.ts';
 import { readsAreHeard, straceLack } from './strace.ts';
 
@@ -46,6 +46,28 @@ describe.skipIf(lack !== '')(`A system call that fails${lack}`, () => {
   it.skipIf(deafness !== '')(`is heard when it is a read${deafness}`, { timeout: 120_000 }, async () => {
     expect(await wrongOf(OPERATIONS, (all) => all.filter(({ call }) => call === 'pread64'))).toEqual([]);
   });
+
+  it(
+    'of a commit that waits for the disk ends all saving until the project is opened again',
+    { timeout: 60_000 },
+    async () => {
+      const bench = new Bench();
+      const after: string[] = [];
+      try {
+        const surveys = bench.survey(['label']);
+        const syncs = allFailures(surveys).filter(
+          ({ call, error, isForEver }) => call === 'fsync' && error === 'EIO' && !isForEver,
+        );
+        await bench.run(syncs, surveys, (_, { outcome, second }, wrong) => {
+          after.push(...wrong, ...(outcome === 'ok' ? [] : [`${outcome}, then ${second}`]));
+        });
+      } finally {
+        bench.close();
+      }
+      // SQLite goes on where only the new log's folder could not be synced; else nothing is saved any more, though the disk works again.
+      expect(new Set(after)).toEqual(new Set(['io-failed, then io-failed']));
+    },
+  );
 
   it('is found out where an operation hides it', { timeout: 120_000 }, async () => {
     const wrong = await wrongOf(['label and hide'], (all) =>

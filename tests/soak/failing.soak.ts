@@ -24,6 +24,7 @@ try {
     surveys,
     (failure, { outcome }, found) => {
       count++;
+      if (count % 500 === 0) console.log(`  ${count} failures`);
       outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
       wrong.push(...found.map((line) => `${named(failure)}: ${outcome}: ${line}`));
     },
