@@ -32,7 +32,8 @@ export interface HeadFile {
 export function readHead(dir: string): AuditHead | 'unreadable' | null {
   let text: string;
   try {
-    text = fs.readFileSync(path.join(dir, 'project.head'), 'utf8');
+    // As bytes: asked for text, Node ends the process where the file cannot be closed.
+    text = fs.readFileSync(path.join(dir, 'project.head')).toString('utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;

@@ -68,7 +68,7 @@ export function takeLock(dir: string, now: number | null): ProjectLock {
 
 function readHolder(file: string): LockHolder | null {
   try {
-    return JSON.parse(fs.readFileSync(file, 'utf8')) as LockHolder;
+    return JSON.parse(fs.readFileSync(file).toString('utf8')) as LockHolder;
   } catch {
     return null;
   }
