@@ -17,7 +17,7 @@ import {
   type OpenDialogOptions,
   type SaveDialogOptions,
 } from 'electron';
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
@@ -26,6 +26,7 @@ import { ShellQuestion, type ShellEventData, type ShellQuestionData } from '../m
 import { DESK, entryOf, packagedEngine } from '../main/places.ts';
 import { AtWork } from './at-work.ts';
 import { Crashes } from './crashes.ts';
+import { changedFiles, type Beside } from './intact.ts';
 import { menuTemplate } from './menu.ts';
 import { EngineProcess } from './processes.ts';
 import { placeOn, Remembered } from './remembered.ts';
@@ -101,10 +102,12 @@ const engine = new EngineProcess({
       atWork.set(jobs);
       if (window === null && !atWork.isBusy) quitWithoutWindows();
     },
-    died(crash, again) {
-      crashes.keep(crash);
+    gone() {
       atWork.set([]);
       say({ kind: 'gone' });
+    },
+    died(crash, again) {
+      crashes.keep(crash);
       if (!again) void tellGivenUp();
     },
   },
@@ -250,7 +253,19 @@ function listenToWindow(): void {
   });
 }
 
+/** Whether the engine is the one that was packed with this program; where it is not, that is said. */
+function isIntact(): boolean {
+  if (!app.isPackaged) return true;
+  const beside = JSON.parse(readFileSync(join(app.getAppPath(), 'beside.json'), 'utf8')) as Beside;
+  const changed = changedFiles(process.resourcesPath, beside);
+  if (changed.length === 0) return true;
+  const { changedFiles: title, changedDetail } = words();
+  dialog.showErrorBox(title, `${changedDetail}\n\n${changed.slice(0, 5).join('\n')}`);
+  return false;
+}
+
 async function run(): Promise<void> {
+  if (!isIntact()) return app.exit(1);
   const isSafe = process.argv.includes('--safe-mode');
   const isDoubtful = remembered.begin() >= 2 && !isSafe;
   if (!isDoubtful) engine.start(isSafe);

@@ -35,6 +35,8 @@ const en = {
   startAsUsual: 'Start as usual',
   noCrashes: 'There are no crash reports.',
   crashesDetail: 'Reports stay on this computer. They hold no paths, names or texts of a project.',
+  changedFiles: 'Files of the program were changed',
+  changedDetail: 'Marginalia does not start with an engine that is not its own. Install it again.',
   copy: 'Copy',
   ok: 'Close',
 };
@@ -73,6 +75,8 @@ const zh: Words = {
   startAsUsual: '正常启动',
   noCrashes: '没有崩溃报告。',
   crashesDetail: '报告只保存在这台电脑上，不含项目的路径、名称或文本。',
+  changedFiles: '程序文件已被更改',
+  changedDetail: '引擎文件与安装包不一致，Marginalia 不会启动。请重新安装。',
   copy: '复制',
   ok: '关闭',
 };

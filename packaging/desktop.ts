@@ -15,7 +15,17 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build as buildPackages, Arch, Platform as Target } from 'electron-builder';
 import { build } from '../hosts/build.ts';
-import { checksums, appFiles, filesUnder, nodeFiles, writeFolder, type PackedFile } from './contents.ts';
+import type { Beside } from '../electron/intact.ts';
+import {
+  appFiles,
+  checksums,
+  digestOf,
+  filesUnder,
+  NATIVE_FILE,
+  nodeFiles,
+  writeFolder,
+  type PackedFile,
+} from './contents.ts';
 import { desktopConfig, type Staged } from './desktop-config.ts';
 import { inventory } from './inventory.ts';
 import { papers, versionOfNode } from './papers.ts';
@@ -27,13 +37,17 @@ const IN_ARCHIVE = ['shell', 'preload', 'renderer'];
 const RECORDS = ['main', 'shell', 'desk'];
 const TARGETS = { linux: Target.LINUX, darwin: Target.MAC, win32: Target.WINDOWS };
 
-/** The two halves of the program: what goes into the archive, and what lies beside it. */
+const isNative = ({ path, isExecutable }: PackedFile) => NATIVE_FILE.test(path) || isExecutable === true;
+
+/** The two halves of the program: what goes into the archive, and what lies beside it, of which the archive holds the list that the shell compares. */
 export function desktopFiles(platform: Platform, ownNode?: string): { app: PackedFile[]; resources: PackedFile[] } {
   const app = appFiles(platform, IN_ARCHIVE, false);
   const engine = appFiles(platform, ['main']).map((file) => ({ ...file, path: `engine/${file.path}` }));
   const beside = [...engine, ...nodeFiles(platform, 'node', ownNode)];
   const components = inventory(platform, RECORDS, ownNode && versionOfNode(ownNode));
   const resources = [...beside, ...papers(platform, components, beside)];
+  const list: Beside = Object.fromEntries(beside.map((file) => [file.path, isNative(file) ? null : digestOf(file)]));
+  app.push({ path: 'beside.json', source: Buffer.from(`${JSON.stringify(list, null, 1)}\n`) });
   return { app, resources: [...resources, checksums(resources)] };
 }
 

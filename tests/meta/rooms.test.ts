@@ -40,7 +40,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   renderer: ['domain', 'api'],
   resources: ['domain'],
   // scripts that make packages: they build as `npm run build` does, and nothing knows them
-  packaging: ['hosts'],
+  packaging: ['hosts', 'electron'],
 };
 
 /** Modules of one room that another may know beyond the table, each with its reason. */

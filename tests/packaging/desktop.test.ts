@@ -12,6 +12,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { changedFiles, type Beside } from '../../electron/intact.ts';
 import { EngineProcess } from '../../electron/processes.ts';
 import { build } from '../../hosts/build.ts';
 import { packagedEngine } from '../../main/places.ts';
@@ -27,7 +28,7 @@ const here = platformNamed();
 
 /** What may be in the archive, and what of native code beside it (the folder of this system). */
 const IN_ARCHIVE =
-  /^(package\.json|out\/(shell\/[\w-]+\.js|preload\/preload\.cjs|renderer\/(index\.html|assets\/[\w-]+\.(js|css|woff2|svg))))$/;
+  /^(package\.json|beside\.json|out\/(shell\/[\w-]+\.js|preload\/preload\.cjs|renderer\/(index\.html|assets\/[\w-]+\.(js|css|woff2|svg))))$/;
 const BESIDE =
   /^(engine\/(package\.json|out\/main\/[\w-]+\.js|node_modules\/.+)|node\/(node(\.exe)?|LICENSE)|LICENSE|apparmor-profile|THIRD-PARTY-NOTICES\.txt|sbom\.cdx\.json|SHA256SUMS)$/;
 const NATIVE_HERE = [
@@ -168,6 +169,42 @@ describe.skipIf(here.name !== 'linux-x64')('The desktop package for Linux', () =
     const forged = join(root, 'forged.asar');
     writeFileSync(forged, bytes);
     expect(integrityProblems(forged)).toEqual(['out/renderer/index.html was changed']);
+  });
+
+  test('lets the shell find every change beside the archive: a script, a file more, a file less', () => {
+    const beside = JSON.parse(extractFile(archive, 'beside.json').toString()) as Beside;
+    const find = (change: () => void, undo: () => void) => {
+      change();
+      const changed = changedFiles(resources, beside);
+      undo();
+      return changed;
+    };
+    expect(Object.keys(beside).length).toBeGreaterThan(200);
+    expect(changedFiles(resources, beside)).toEqual([]);
+    const script = join(resources, 'engine/node_modules/sharp/dist/index.cjs');
+    const before = readFileSync(script);
+    const altered = Buffer.from(before);
+    altered[altered.length - 2] ^= 1;
+    expect(
+      find(
+        () => writeFileSync(script, altered),
+        () => writeFileSync(script, before),
+      ),
+    ).toEqual(['engine/node_modules/sharp/dist/index.cjs']);
+    const added = join(resources, 'engine/node_modules/bufferutil.js');
+    expect(
+      find(
+        () => writeFileSync(added, ''),
+        () => rmSync(added),
+      ),
+    ).toEqual(['engine/node_modules/bufferutil.js']);
+    expect(
+      find(
+        () => rmSync(script),
+        () => writeFileSync(script, before),
+      ),
+    ).toEqual(['engine/node_modules/sharp/dist/index.cjs']);
+    expect(changedFiles(resources, beside)).toEqual([]);
   });
 
   test('is the same again when it is packed again', async () => {
