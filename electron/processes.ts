@@ -42,7 +42,9 @@ export interface EngineProcessOptions {
     ready?(message: Extract<FromEngineMessage, { kind: 'ready' }>): void;
     project?(dir: string | null, name: string): void;
     work?(jobs: readonly WorkData[]): void;
-    /** It died; `again` where it has been started anew. */
+    /** It is dead this moment: whatever waits for it waits in vain. */
+    gone?(): void;
+    /** How it died; `again` where it has been started anew. */
     died?(crash: Crash, again: boolean): void;
   };
 }
@@ -223,6 +225,7 @@ export class EngineProcess {
     if (again) this.start();
     else this.#deaths.length = 0;
     // Only now: who is told that a port closed connects anew at once.
+    if (!this.#closing) on.gone?.();
     for (const port of ports) port.close();
     if (!this.#closing) setTimeout(() => on.died?.({ ...how(), at }, again), LAST_WORDS_MS);
   }

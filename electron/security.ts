@@ -103,8 +103,11 @@ export async function answer(
     if (!body) return reply(404);
     return reply(200, body, { 'Content-Type': file.type, 'Cache-Control': file.cacheControl });
   }
-  const side = url.searchParams.get('side');
-  const answered = await parts.pixels(decoded(item), Number(part), side === null ? null : Number(side));
+  const wanted = url.searchParams.get('side');
+  const [name, index, side] = [decoded(item), Number(part), wanted === null ? null : Number(wanted)];
+  if (!/^.{1,512}$/.test(name) || !Number.isInteger(index) || (side !== null && !Number.isFinite(side)))
+    return reply(404);
+  const answered = await parts.pixels(name, index, side);
   if (!answered) return reply(503);
   const { found } = answered;
   const body = typeof found?.body === 'string' ? await streamOf(found.body) : found?.body;

@@ -26,7 +26,7 @@ export const ToEngine = v.variant('kind', [
   v.object({
     kind: v.literal('pixels'),
     ask: Serial,
-    item: v.pipe(v.string(), v.maxLength(200)),
+    item: v.pipe(v.string(), v.maxLength(512)),
     part: v.number(),
     side: v.nullable(v.number()),
   }),

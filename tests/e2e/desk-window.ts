@@ -85,7 +85,7 @@ async function openChromium(page: Page, project: string | null, home: string): P
     entry: join(ROOT, 'main/engine-process.ts'),
     env: { ...process.env, HOME: home, USERPROFILE: home },
     project,
-    on: { died: () => void say({ kind: 'gone' }) },
+    on: { gone: () => void say({ kind: 'gone' }) },
   });
   const desk = join(ROOT, 'out/renderer');
   const server = createServer((request, response) => {

@@ -30,6 +30,20 @@ import {
 
 vi.mock('electron', () => import('./stand-in.ts'));
 
+/** Pixels that there are none of; each must be answered. */
+const PIXELS = [
+  'x/0',
+  'x',
+  '',
+  'x/NaN',
+  'x/1.5',
+  'x/-1',
+  'x/1e99',
+  'x/0?side=no',
+  'x/0?side=Infinity',
+  '%',
+  `${'x'.repeat(600)}/0`,
+].map((path) => `marginalia://desk/pixels/${path}`);
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 const page = read('out/renderer/index.html');
 let observed: Observed;
@@ -60,7 +74,7 @@ async function observe(): Promise<Observed> {
     'marginalia://desk/',
     'marginalia://other/index.html',
   ];
-  for (const address of [...fetched, 'marginalia://desk/nothing', 'marginalia://desk/pixels/x/0']) {
+  for (const address of [...fetched, 'marginalia://desk/nothing', ...PIXELS]) {
     const response = await serve(new Request(address));
     statuses.set(address, response.status);
     policies.push(response.headers.get('Content-Security-Policy') ?? '');
@@ -195,6 +209,10 @@ describe('Electron’s checklist', () => {
       ),
     );
     expect(methods.map(({ status }) => status)).toEqual([405, 405, 405, 405]);
+  });
+
+  test('and pixels that there are none of are answered as such', () => {
+    expect(PIXELS.map((address) => observed.serves(address)).filter((status) => status !== 404)).toEqual([]);
   });
 
   test('names every fuse that @electron/fuses knows, but the one that the packager cannot set', () => {
