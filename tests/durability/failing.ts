@@ -164,18 +164,17 @@ export class Bench {
       const { call, error, isForEver } = group[0].failure;
       const when = Math.max(...group.map(({ at }) => at));
       const inject = `${call}:error=${error}:when=${when}${isForEver ? '+' : ''}`;
-      const child = startFailing(inject, pathsOf(this.#dir), CHILD, []);
-      try {
-        const ask = asking(child);
-        for (const { failure, at, begin, end } of group) {
-          begin();
-          end(await ask({ operation: failure.operation, dir: this.#dir, call, idle: when - at }));
-        }
-      } finally {
-        // It ends by itself: killed, strace would leave the process it holds.
-        child.stdin?.end();
-        await once(child, 'close');
+      const start = () => asking(startFailing(inject, pathsOf(this.#dir), CHILD, []));
+      let session = start();
+      for (const { failure, at, begin, end } of group) {
+        begin();
+        const outcome = await session.ask({ operation: failure.operation, dir: this.#dir, call, idle: when - at });
+        end(outcome);
+        if (outcome.outcome !== DIED) continue;
+        await session.end();
+        session = start();
       }
+      await session.end();
     }
   }
 
@@ -240,19 +239,32 @@ function left(
   return wrong;
 }
 
+const DIED = 'bug: the process died';
+
+interface Session {
+  ask(one: FailingCase): Promise<FailingOutcome>;
+  end(): Promise<unknown>;
+}
+
 /** Asks one case after another of a child. */
-function asking(child: ChildProcess): (one: FailingCase) => Promise<FailingOutcome> {
+function asking(child: ChildProcess): Session {
   if (!child.stdout || !child.stdin) throw new Error('The child has no pipes.');
   const { stdin } = child;
   // A process that died is heard of by the line that does not come.
   stdin.on('error', () => undefined);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  return async (one) => {
-    stdin.write(`${JSON.stringify(one)}\n`);
-    const line = await lines.next();
-    return line.done
-      ? { outcome: 'bug: the process died', message: '', second: null }
-      : (JSON.parse(line.value) as FailingOutcome);
+  const closed = once(child, 'close');
+  return {
+    async ask(one) {
+      stdin.write(`${JSON.stringify(one)}\n`);
+      const line = await lines.next();
+      return line.done ? { outcome: DIED, message: '', second: null } : (JSON.parse(line.value) as FailingOutcome);
+    },
+    // It ends by itself: killed, strace would leave the process it holds.
+    end() {
+      stdin.end();
+      return closed;
+    },
   };
 }
 
