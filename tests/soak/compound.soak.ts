@@ -1,4 +1,4 @@
-/** 500 folders that a power loss has left are opened while the disk fails, and then again on one that works; `--cases=N` for another number. */
+/** Part `compound` of `npm run soak`: 500 folders that a power loss has left are opened while the disk fails, and then again on one that works; `--cases=N` for another number. */
 import { failTwice } from '../durability/compound.ts';
 import { straceLack } from '../durability/strace.ts';
 

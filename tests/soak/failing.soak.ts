@@ -1,4 +1,4 @@
-/** Every system call of nine operations fails: with EIO and ENOSPC, once and for ever. `--step=N` takes one in N. */
+/** Part `failing` of `npm run soak`: every system call of nine operations fails: with EIO and ENOSPC, once and for ever. `--step=N` takes one in N. */
 import { allFailures, Bench, named } from '../durability/failing.ts';
 import { OPERATIONS, type OperationName } from '../durability/failing-operations.ts';
 import { readsAreHeard, straceLack } from '../durability/strace.ts';

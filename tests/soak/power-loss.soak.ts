@@ -1,4 +1,4 @@
-/** The power fails at 20,000 moments of ten recorded runs with different seeds; `--images=N` for another number. */
+/** Part `power-loss` of `npm run soak`: the power fails at 20,000 moments of ten recorded runs with different seeds; `--images=N` for another number. */
 import { losePower } from '../durability/power-loss.ts';
 import { straceLack } from '../durability/strace.ts';
 
