@@ -11,7 +11,7 @@ import { GraphBuilder } from '../../main/onnx/index.ts';
 import { generateSample } from '../../resources/sample-project/generate.ts';
 import { runCli } from '../served-desk.ts';
 import { hostDesk, type HostedDesk } from './hosted-desk.ts';
-import { go, tabTo, typeInto } from './keyboard.ts';
+import { go, openTab, typeInto } from './keyboard.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'marginalia-encoder-'));
 const dir = join(work, 'project');
@@ -60,8 +60,7 @@ test('An encoder is checked, described, used and given up again', async ({ page:
   await expect.poll(live, { timeout: 60_000 }).toMatchObject({ imported: true, dims: 3 });
 
   await go(page, 'd');
-  await tabTo(page, page.locator('#tab-items'));
-  await page.keyboard.press('ArrowLeft');
+  await openTab(page, 'encoders');
   await expect(page.getByTestId('encoder-own')).toBeVisible();
   await go(page, 'w');
   await expect.poll(async () => (await live())?.imported, { timeout: 60_000 }).toBe(false);

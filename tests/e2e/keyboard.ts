@@ -45,3 +45,13 @@ export async function acceptName(page: Page): Promise<void> {
   await page.keyboard.press('Enter');
   await expect(name).toBeHidden();
 }
+
+/** Opens one of a list of tabs, by its name in the list, with the arrow keys. */
+export async function openTab(page: Page, name: string): Promise<void> {
+  await tabTo(page, page.getByRole('tab', { selected: true }));
+  for (let presses = 0; presses < 12; presses++) {
+    if ((await page.getByRole('tab', { selected: true }).getAttribute('id')) === `tab-${name}`) return;
+    await page.keyboard.press('ArrowRight');
+  }
+  throw new Error(`There is no tab ${name}`);
+}

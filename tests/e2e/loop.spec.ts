@@ -11,7 +11,7 @@ import { expect, test } from '@playwright/test';
 import { generateSample } from '../../resources/sample-project/generate.ts';
 import { ROOT, type DeskClient } from '../served-desk.ts';
 import { hostDesk, type HostedDesk } from './hosted-desk.ts';
-import { acceptName, go, itemOnScreen, press, tabTo, typeInto } from './keyboard.ts';
+import { acceptName, go, itemOnScreen, openTab, press, tabTo, typeInto } from './keyboard.ts';
 
 const LABELS = 30;
 const work = mkdtempSync(join(tmpdir(), 'marginalia-loop-'));
@@ -123,8 +123,7 @@ test('A folder becomes a model by keyboard alone', async ({ page: blank, context
 
   await test.step('what was done is in the record, which can be checked elsewhere', async () => {
     await go(page, 'd');
-    await tabTo(page, page.getByRole('tab', { selected: true }));
-    await page.keyboard.press('End');
+    await openTab(page, 'record');
     const { annotator } = acts[0];
     const rows = page.getByTestId('record').locator('tr[data-call]');
     await expect(rows.first()).toHaveAttribute('data-call', 'versions.rollback');
