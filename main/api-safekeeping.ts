@@ -18,6 +18,8 @@ export const SafekeepingShape = v.object({
     /** How far it is behind the last act now, where that is more than a minute. */
     behindMs: v.nullable(v.number()),
   }),
+  /** When the project was opened and its record ended earlier than it had: an older copy, or files of different days; null where that is not among the last 200 entries. */
+  shorterAt: v.nullable(v.number()),
   /** The last one made from a desk. */
   backup: v.nullable(v.object({ file: v.string(), at: v.number(), sizeBytes: v.number() })),
 });

@@ -7,11 +7,13 @@ import { resolve } from 'node:path';
 import type { CheckData, SafekeepingData } from './api-safekeeping.ts';
 import type { ComputeProcess } from './compute-process.ts';
 import { systemClock } from './domain/clock.ts';
-import { openReader, whereabouts, type ProjectStore } from './store/index.ts';
+import { HEAD_DIFFERS, openReader, whereabouts, type ProjectStore } from './store/index.ts';
 
 /** Acts that are looked through for a clock that was set back. */
 const LOOKED_THROUGH = 10_000;
 const BEHIND_MS = 60_000;
+/** Entries of the audit trail that are looked through for one that found it cut off. */
+const TRAIL_ENTRIES = 200;
 const TOLD = 20;
 /** Under which name the settings hold it. */
 const LAST_BACKUP = 'lastBackup';
@@ -26,7 +28,7 @@ export class SafekeepingDesk {
   }
 
   state(): SafekeepingData {
-    const { annotations, settings } = this.#parts.store;
+    const { annotations, audit, settings } = this.#parts.store;
     const { sequence } = annotations.head();
     const behindMs = (annotations.get(sequence)?.at ?? 0) - systemClock();
     return {
@@ -35,6 +37,7 @@ export class SafekeepingDesk {
         setBack: annotations.clockSetBack(sequence - LOOKED_THROUGH).length,
         behindMs: behindMs > BEHIND_MS ? behindMs : null,
       },
+      shorterAt: audit.latest({ limit: TRAIL_ENTRIES }).find(({ call }) => call === HEAD_DIFFERS)?.at ?? null,
       backup: (settings.get(LAST_BACKUP) ?? null) as SafekeepingData['backup'],
     };
   }

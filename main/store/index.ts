@@ -24,6 +24,7 @@ export type { ImportBatch, ImportCounts, ImportResult } from './imports.ts';
 export { ITEM_STATES, ROLES, type ItemReader, type ItemRecord, type PoolRows } from './items.ts';
 export { JOB_STATES, type JobProgress, type JobReader, type JobRecord, type JobState, type JobWriter } from './jobs.ts';
 export type { LockHolder } from './lock.ts';
+export { HEAD_DIFFERS } from './head.ts';
 export { requireRoom, RESERVE_BYTES } from './room.ts';
 export { whereabouts } from './whereabouts.ts';
 export type { QueueDraft, QueueEntry, QueueReader, QueueWriter } from './queue.ts';

@@ -15,8 +15,8 @@ export class Safekeeping extends Attempt {
   /** How many things there are to be warned of. */
   warnings = $derived.by(() => {
     if (this.state === null) return 0;
-    const { place, clock } = this.state;
-    return (place.kind === 'local' ? 0 : 1) + (clock.behindMs === null ? 0 : 1);
+    const { place, clock, shorterAt } = this.state;
+    return [place.kind !== 'local', clock.behindMs !== null, shorterAt !== null].filter(Boolean).length;
   });
   #of: string | null = null;
   readonly #desk: Desk;

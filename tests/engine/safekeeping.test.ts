@@ -2,14 +2,14 @@
  * Backup and check as a desk asks for them: beside the engine, which answers meanwhile, and
  * told of afterwards.
  */
-import { existsSync } from 'node:fs';
+import { copyFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createRouterClient } from '@orpc/server';
 import Database from 'better-sqlite3';
 import { afterAll, expect, test } from 'vitest';
 import { encodeWho, WHO_HEADER } from '../../main/domain/caller.ts';
 import { Engine } from '../../main/engine.ts';
-import { createProject, openReader, restoreBackup } from '../../main/store/index.ts';
+import { createProject, openProject, openReader, restoreBackup } from '../../main/store/index.ts';
 import { millionProject } from '../soak/million-project.ts';
 import { newFolder } from './small-projects.ts';
 
@@ -20,8 +20,8 @@ const client = createRouterClient(engine.router, {
 afterAll(() => engine.close());
 
 test('A backup is made and told of, and the engine answers while it and a check are at work', async () => {
-  // Large enough to take a moment: 20,000 notes.
-  const dir = millionProject(20_000, newFolder());
+  // Large enough to take a moment: 8,000 notes.
+  const dir = millionProject(8000, newFolder());
   await client.desk.open({ dir });
   expect(await client.safekeeping.state()).toMatchObject({
     place: { kind: 'local' },
@@ -47,7 +47,7 @@ test('A backup is made and told of, and the engine answers while it and a check 
   const restored = join(newFolder(), 'restored');
   restoreBackup(file, restored);
   const reader = openReader(restored);
-  expect(reader.counts().items).toBe(20_000);
+  expect(reader.counts().items).toBe(8000);
   reader.close();
   const trail = await client.trail.list({ limit: 5 });
   expect(trail.entries.find(({ call }) => call === 'safekeeping.backup')).toMatchObject({
@@ -88,7 +88,22 @@ test('A backup that cannot be made is said and leaves nothing; a changed label i
   expect(state.backup).toBe(null);
   // The label is of a clock that was three hours ahead.
   expect(Math.round((state.clock.behindMs ?? 0) / 60_000)).toBe(180);
+  expect(state.shorterAt).toBe(null);
   const check = await client.safekeeping.check();
   expect(check.ok).toBe(false);
   expect(check.problems.some(({ where }) => where === 'annotation 1')).toBe(true);
+});
+
+test('A project whose record ended earlier than it had says so', async () => {
+  const dir = join(newFolder(), 'p');
+  const made = { name: 'p', task: 'classify' as const, classes: ['a', 'b'], seed: 1, clock: () => Date.now() };
+  createProject(dir, made).close();
+  copyFileSync(join(dir, 'project.sqlite'), join(dir, 'yesterday'));
+  const store = openProject(dir, made);
+  store.recorded({ who: 'kim', call: 'schema.addClass' }, () => store.schema.addClass('c'));
+  store.close();
+  copyFileSync(join(dir, 'yesterday'), join(dir, 'project.sqlite'));
+  await client.desk.open({ dir });
+  const { shorterAt } = await client.safekeeping.state();
+  expect(shorterAt).toBeGreaterThan(Date.now() - 60_000);
 });

@@ -18,7 +18,7 @@ const given = process.argv.find((word) => word.startsWith('--minutes='));
 const MINUTES = Number(given?.slice('--minutes='.length) ?? 30);
 /** Share of the time after which everything has been used several times. */
 const WARM_UP = 0.4;
-/** From here on nothing is imported and no other project opened: compute lives on with a pool that stays, so that what grows is a leak. */
+/** From here on nothing is imported, no other project opened, and decisions are only changed: what grows in compute now is a leak. */
 const STEADY = 0.6;
 const GROWTH = 0.05;
 const WAL_BYTES = 64 << 20;
@@ -104,16 +104,21 @@ async function idle(): Promise<void> {
   }
 }
 
+const isSteady = () => minute() > STEADY * MINUTES;
+
 /** When nothing is left to ask, decisions are changed. */
 async function anyItem() {
-  const page = await did('items.list', () => client.items.list({ after: rng.int(notes), limit: 1 }));
+  const page = await did('items.list', () =>
+    client.items.list({ state: 'labelled', after: rng.int(Math.max(1, notes - 200)), limit: 1 }),
+  );
   return page?.items[0];
 }
 
 async function labelOne(): Promise<void> {
   const [entry] = (await did('queue.next', () => client.queue.next({ count: 6 }))) ?? [];
   await did('status', () => client.status());
-  const view = entry?.view ?? (await anyItem());
+  // Compute keeps what the largest training took: where labels only change, it has seen the largest.
+  const view = isSteady() ? await anyItem() : (entry?.view ?? (await anyItem()));
   if (!view) return pause(50);
   const own = truth.get(view.name) ?? CLASSES[0];
   const label = await did('annotations.add', () =>
@@ -166,7 +171,7 @@ for (let round = 0; minute() < MINUTES; round++) {
   await did('evidence.report', () => client.evidence.report());
   await did('looks.list', () => client.looks.list({}));
   const open = (await client.status()).open;
-  const steady = minute() > STEADY * MINUTES;
+  const steady = isSteady();
   if (open < 150 && !steady) await did('imports.start', () => client.imports.start(source(writeNotes(120))));
   if (round % 4 === 1) await did('training.start', () => client.training.start());
   if (round % 6 === 3) await did('versions.rollback', () => client.versions.rollback());
@@ -198,12 +203,13 @@ if (last < Math.max(...acknowledged.map(Number)))
   problems.push(`${acknowledged.length} acts acknowledged, ${last} there`);
 
 const settled = samples.filter((each) => each.minute >= WARM_UP * MINUTES);
-const steadily = samples.filter((each) => each.minute >= (STEADY + 0.08) * MINUTES);
-/** The least of the first and of the second half: what a collector of garbage had not got to yet is no growth. */
+const steadily = samples.filter((each) => each.minute >= (STEADY + 0.1) * MINUTES);
+/** The middle value of the first and of the second half: one moment of a collector of garbage says nothing. */
 function halves(name: keyof Sample): [from: number, to: number] {
   const list = (name.startsWith('compute') ? steadily : settled).map((each) => each[name]);
   const half = Math.ceil(list.length / 2);
-  return [Math.min(...list.slice(0, half)), Math.min(...list.slice(-half))];
+  const middle = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1];
+  return [middle(list.slice(0, half)), middle(list.slice(-half))];
 }
 for (const name of ['engineMb', 'computeMb'] as const) {
   const [from, to] = halves(name);
