@@ -4,10 +4,11 @@
  * Node or npm anywhere, through the whole loop up to a served desk.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { chownSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { filesUnder } from '../../packaging/contents.ts';
 import { product, ROOT } from '../../packaging/platforms.ts';
 import { keepToBudget } from '../../packaging/sizes.ts';
 import { BARE, runBare, unpackedPackage, type Account } from './unpacked.ts';
@@ -30,6 +31,8 @@ function marginalia<T>(...args: string[]): T {
   expect(`${status}\n${status === 0 ? '' : stderr}`, `marginalia ${args.join(' ')}`).toBe('0\n');
   return JSON.parse(stdout) as T;
 }
+
+const hasSums = spawnSync('sha256sum', ['--version']).status === 0;
 
 const WORDS = {
   apple: ['red apple', 'fruit on a tree', 'orchard and cider', 'ripe pears'],
@@ -68,7 +71,7 @@ describe.skipIf(process.platform === 'win32')('The package without Electron', ()
     expect(attempt.status).not.toBe(0);
   });
 
-  test('holds what its own list of checksums says, by the system’s own program', () => {
+  test.skipIf(!hasSums)('holds what its own list of checksums says, by the system’s own program', () => {
     const check = spawnSync('sha256sum', ['--check', '--strict', '--quiet', 'SHA256SUMS'], {
       cwd: home,
       encoding: 'utf8',
@@ -76,14 +79,14 @@ describe.skipIf(process.platform === 'win32')('The package without Electron', ()
     expect(check.stdout + check.stderr).toBe('');
     expect(check.status).toBe(0);
     const listed = readFileSync(join(home, 'SHA256SUMS'), 'utf8').trim().split('\n').length;
-    const found = spawnSync('find', [home, '-type', 'f'], { encoding: 'utf8' }).stdout.trim().split('\n').length;
+    const found = filesUnder(home).length;
     expect(found).toBe(listed + 1);
   });
 
   test('keeps to the budget, unpacked', () => {
-    const { stdout } = spawnSync('du', ['--apparent-size', '--bytes', '--summarize', home], { encoding: 'utf8' });
-    expect(parseInt(stdout, 10)).toBeGreaterThan(100e6);
-    expect(() => keepToBudget('the web package', parseInt(stdout, 10))).not.toThrow();
+    const sizeBytes = filesUnder(home).reduce((sum, file) => sum + statSync(join(home, file)).size, 0);
+    expect(sizeBytes).toBeGreaterThan(100e6);
+    expect(() => keepToBudget('the web package', sizeBytes)).not.toThrow();
   });
 
   test('runs the loop: project, import, labels, model version, status, export, verification', () => {
