@@ -9,6 +9,7 @@ import { computeContract, type NoticeEvent, type ProgressEvent } from './compute
 import { EngineError } from './domain/errors.ts';
 import { preview, readSources } from './ingest/index.ts';
 import { describeEncoder, inspectFile } from './encoder-import.ts';
+import { watchModels } from './encoder-trial.ts';
 import type { Learner, Report } from './learner.ts';
 import { parentPort, sendErrorsWhole } from './rpc.ts';
 import { Pause } from './pause.ts';
@@ -22,7 +23,7 @@ let opened: Promise<Learner> | null = null;
 function learner(): Promise<Learner> {
   if (dir === '')
     throw new EngineError('project-not-found', 'No project is open.', 'Open a project, or make a new one.');
-  opened ??= import('./learner.ts').then((module) => new module.Learner(dir));
+  opened ??= Promise.all([import('./learner.ts'), watchModels()]).then(([module]) => new module.Learner(dir));
   return opened;
 }
 

@@ -106,7 +106,7 @@ async function tryDevice(device: RealDevice): Promise<Trial> {
 }
 
 // Whoever started it counts the time; here only what nobody would stop if that one were killed.
-await keepWatch({ stuckMs: Infinity, memoryBytes: 0.9 * totalmem() });
+await keepWatch({ stuckMs: Infinity, memoryBytes: 0.9 * totalmem(), lookMs: 200 });
 const device = DEVICES.find((name) => name === process.argv[2] && name !== 'auto') as RealDevice;
 let trial: Trial;
 try {

@@ -28,20 +28,19 @@ export function limitsFor(sizeBytes: number, inputValues: number): Limits & { li
   return { lifeMs, stuckMs: lifeMs, memoryBytes: Math.min(wanted, 0.8 * totalmem()) };
 }
 
-/** Longer than a batch takes anywhere; real items may be harder than blank ones. */
-const STUCK_MS = 180_000;
-let watched: Promise<void> | null = null;
+/** Longer than anything honest blocks the thread; a hidden endless run is ended all the same. */
+const STUCK_MS = 600_000;
 
 /**
- * Watches over this process from now on, because it runs a model from elsewhere on real items, where
- * it may do what it did not do in its trial: the process ends rather than that the system looks for
- * one to end. `MARGINALIA_MODEL_MEMORY_MB` says how much it may take; default: 80 % of this machine's.
+ * Watches over this process from now on, because it runs the models of a project on real items, where
+ * one may do what it did not do in its trial, or that came with the project and had none: the process
+ * ends rather than that the system looks for one to end. `MARGINALIA_MODEL_MEMORY_MB` says how much it
+ * may take; default: 80 % of this machine's.
  */
-export function watchForeignModels(): Promise<void> {
+export function watchModels(): Promise<void> {
   const asked = Number(process.env.MARGINALIA_MODEL_MEMORY_MB);
   const memoryBytes = asked > 0 ? asked * MB : 0.8 * totalmem();
-  watched ??= keepWatch({ stuckMs: STUCK_MS, memoryBytes });
-  return watched;
+  return keepWatch({ stuckMs: STUCK_MS, memoryBytes, lookMs: 200 });
 }
 
 /** Trials in a process of their own each. `limits` and `entry` are for tests. Errors: `encoder-invalid`, `out-of-memory`. */

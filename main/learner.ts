@@ -44,7 +44,6 @@ import {
   type EmbeddedItems,
 } from './embedded-items.ts';
 import { describeEncoder, inspectFile } from './encoder-import.ts';
-import { watchForeignModels } from './encoder-trial.ts';
 import { Explaining } from './explaining.ts';
 import { fitEncoder, openEncoder, type Encoder, type EncoderCard, type EncoderFile } from './inference/index.ts';
 import { intervalOf, Measuring } from './measuring.ts';
@@ -126,7 +125,6 @@ export class Learner {
   async fitEncoder(seed: number, report: Report, signal?: AbortSignal): Promise<EncoderMade> {
     const rows = this.#reader.items.poolRows();
     const imported = this.#importedEncoders();
-    if (Object.keys(imported).length > 0) await watchForeignModels();
     report('fitting', 0, null);
     const fitted = await fitEncoder(this.#parts(rows), {
       seed,
@@ -253,7 +251,6 @@ export class Learner {
   async #opened({ blob, card }: { blob: string; card: unknown }): Promise<Encoder> {
     const entry = card as EncoderEntry;
     const device = entry.imported ? knownDevice(this.#reader.settings.get('device')) : 'cpu';
-    if (entry.imported) await watchForeignModels();
     const key = `${device} ${blob}`;
     const encoder =
       this.#encoders.get(key) ?? (await openEncoder(this.#reader.blobs.read(blob), entry.card, { device }));

@@ -13,6 +13,8 @@ export interface Limits {
   memoryBytes: number;
   /** The whole process is to end by then; default: never. */
   lifeMs?: number;
+  /** How often it looks; default 20. Memory grows by about 2 MB in a millisecond at most. */
+  lookMs?: number;
 }
 
 /** Why the watchdog ended its process. */
@@ -26,6 +28,7 @@ interface Told extends Limits {
 
 const LOOK_MS = 20;
 const PULSE_MS = 250;
+const SMALL = { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 1 };
 
 /** The thread: in plain JavaScript, because it must be there at once and load nothing. */
 const WATCH = `
@@ -53,7 +56,7 @@ setInterval(() => {
   if (told.lifeMs !== undefined && now - begun - asleep > told.lifeMs) end('late', Math.round(now - begun));
   if (now - alive > told.stuckMs) end('stuck', Math.round(now - alive));
   if (isAlone()) end('alone', told.parent);
-}, ${LOOK_MS});
+}, told.lookMs ?? ${LOOK_MS});
 parentPort.postMessage('watching');
 `;
 
@@ -61,7 +64,13 @@ parentPort.postMessage('watching');
 export async function keepWatch(limits: Limits, descriptor = 2): Promise<void> {
   const pulse = new Int32Array(new SharedArrayBuffer(4));
   const told: Told = { ...limits, pulse, parent: process.ppid, descriptor };
-  const thread = new Worker(WATCH, { eval: true, workerData: told, execArgv: [], name: 'watchdog' });
+  const thread = new Worker(WATCH, {
+    eval: true,
+    workerData: told,
+    execArgv: [],
+    name: 'watchdog',
+    resourceLimits: SMALL,
+  });
   thread.unref();
   await new Promise<void>((resolve, reject) => {
     thread.once('message', () => resolve());

@@ -91,9 +91,18 @@ export function scanModel(bytes: Uint8Array, { own = false } = {}): void {
 
 type Counted = 'nodes' | 'tensors' | 'outputs' | 'fields' | 'listedValues' | 'metadataBytes';
 
+interface Frame {
+  weights: Set<string>;
+  constants: Set<string>;
+  /** Tensors that pictures are resized by. */
+  scales: string[];
+}
+
 class Scan {
   readonly #bytes: Uint8Array;
   readonly #own: boolean;
+  /** Those that lie in each other, the innermost last. */
+  readonly #graphs: Frame[] = [];
   readonly #counts: Record<Counted, number> = {
     ...{ nodes: 0, tensors: 0, outputs: 0, fields: 0, listedValues: 0, metadataBytes: 0 },
   };
@@ -115,7 +124,7 @@ class Scan {
     if (inside > MOST.depth) throw refused(`has graphs in graphs, more than ${MOST.depth} deep`, PLAIN);
     if (shape.name === 'NodeProto') this.#count('nodes', 1);
     if (shape.name === 'TensorProto') this.#count('tensors', 1);
-    const weights = new Set<string>();
+    if (isGraph) this.#graphs.push({ weights: new Set(), constants: new Set(), scales: [] });
     const told: Told[] = [];
     let holdsGraph = false;
     walk(this.#bytes, shape, from, to, (field, value, begin, end, count) => {
@@ -128,12 +137,13 @@ class Scan {
       if (field.message) {
         const holds = this.#message(field.message, begin, end, depth + 1, inside);
         holdsGraph ||= holds || field.message.name === 'GraphProto';
-        if (where === 'GraphProto.initializer') this.#isNew(weights, begin, end);
+        if (where === 'GraphProto.initializer') this.#weight(begin, end);
       } else if (shape.name === 'TensorProto' || field.name !== 'doc_string') {
         told.push({ field, value, from: begin, to: end, count });
       }
     });
-    if (shape.name === 'NodeProto') this.#node(told, holdsGraph);
+    if (isGraph) this.#endGraph(this.#graphs.pop()!);
+    else if (shape.name === 'NodeProto') this.#node(told, holdsGraph);
     else if (shape.name === 'TensorProto') this.#tensor(told);
     else if (shape.name === 'OperatorSetIdProto') this.#operatorSet(told);
     else if (shape.name === 'AttributeProto') this.#attribute(told);
@@ -149,13 +159,26 @@ class Scan {
     if (this.#counts[what] > most) throw refused(`has more than ${most} ${what}`, PLAIN, { what });
   }
 
-  #isNew(names: Set<string>, from: number, to: number): void {
+  #weight(from: number, to: number): void {
+    const { weights, constants } = this.#graphs.at(-1)!;
     let name = '';
     walk(this.#bytes, TENSOR, from, to, (field, _value, begin, end) => {
-      if (field.name === 'name') name = Buffer.from(this.#bytes.subarray(begin, end)).toString();
+      if (field.name === 'name') name = this.#string(begin, end);
     });
-    if (names.has(name)) throw refused(`has two tensors named “${name}”`, PLAIN, { tensor: name });
-    names.add(name);
+    if (weights.has(name)) throw refused(`has two tensors named “${name}”`, PLAIN, { tensor: name });
+    weights.add(name);
+    constants.add(name);
+  }
+
+  /** ONNX Runtime 1.30 does not compare the length of scales that it learns only when it runs, and writes elsewhere. */
+  #endGraph({ constants, scales }: Frame): void {
+    const computed = scales.find((name) => !constants.has(name));
+    if (computed === undefined) return;
+    throw refused(
+      `resizes by factors that it computes itself (“${computed}”)`,
+      'Export the model again with fixed factors, or with sizes instead of factors.',
+      { tensor: computed },
+    );
   }
 
   #text(where: string, field: Field, size: number): void {
@@ -178,6 +201,12 @@ class Scan {
         { operator, domain },
       );
     }
+    const { constants, scales } = this.#graphs.at(-1)!;
+    const named = (name: string) =>
+      told.filter(({ field }) => field.name === name).map(({ from, to }) => this.#string(from, to));
+    if (operator === 'Constant') for (const name of named('output')) constants.add(name);
+    const scale = operator === 'Resize' ? (named('input')[2] ?? '') : '';
+    if (scale !== '') scales.push(scale);
     // ONNX Runtime 1.30 reads through a null pointer there.
     if (VARIADIC.has(operator) && told.some(({ field, from, to }) => field.name === 'input' && from === to)) {
       throw refused(`leaves out an input of the operator “${operator}”`, PLAIN, { operator });
@@ -243,7 +272,11 @@ class Scan {
 
   #textOf(told: readonly Told[], name: string): string {
     const found = told.find(({ field }) => field.name === name);
-    return found ? Buffer.from(this.#bytes.subarray(found.from, found.to)).toString() : '';
+    return found ? this.#string(found.from, found.to) : '';
+  }
+
+  #string(from: number, to: number): string {
+    return Buffer.from(this.#bytes.subarray(from, to)).toString();
   }
 }
 

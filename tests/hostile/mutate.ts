@@ -91,7 +91,7 @@ const NUMBERS = [
   2n ** 64n - 48n,
 ]);
 const OPERATORS = (
-  'Add AveragePool Cast Concat ConstantOfShape Conv ConvTranspose CumSum DFT DeformConv DepthToSpace Einsum Expand EyeLike ' +
+  'Add Attention AveragePool Cast Concat ConstantOfShape Conv ConvTranspose CumSum DepthToSpace Einsum Expand EyeLike GRU ' +
   'Gather GatherND Gemm GridSample Identity If LRN LSTM LayerNormalization Loop MatMul MaxPool NonZero OneHot Pad Range ' +
   'ReduceSum Relu Reshape Resize ScatterND Shape Slice Softmax Split Squeeze Tile TopK Transpose Unsqueeze Where EPContext'
 ).split(' ');

@@ -91,6 +91,61 @@ function shapes(): Uint8Array {
   return g.toModel();
 }
 
+/** One of each of many operators; what comes out of each is one number. */
+function various(): Uint8Array {
+  const g = new GraphBuilder('various');
+  const x = g.input('pixels', 'float32', ['n', 3, 4, 4]);
+  const flat = g.node('Flatten', [x]);
+  const weights = (...dims: number[]) =>
+    g.constant(
+      Float32Array.from({ length: dims.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i)),
+      dims,
+    );
+  const rows = g.node('Reshape', [x, g.ints(0, 6, 8)]);
+  const sequence = g.node('Transpose', [rows], { perm: [1, 0, 2] });
+  const norm = [g.constant(new Float32Array(8).fill(1)), g.constant(new Float32Array(8))];
+  const two = (op: string, inputs: string[], told: Record<string, number> = {}) => g.nodeWith(op, inputs, told, 2)[0];
+  const ours = (op: string, inputs: string[], told: Record<string, number> = {}) =>
+    g.nodeWith(op, inputs, told, 1, 'com.microsoft')[0];
+  const sizes = g.node('Concat', [g.node('Slice', [g.node('Shape', [x]), g.ints(0), g.ints(2)]), g.ints(6, 6)], {
+    axis: 0,
+  });
+  const bytes = g.node('QuantizeLinear', [x, g.scalar(0.1), g.constant(Uint8Array.of(9), [])]);
+  const made = [
+    g.node('Resize', [x, '', '', sizes], { mode: 'cubic' }),
+    g.node('LayerNormalization', [rows, ...norm]),
+    g.node('BatchNormalization', [x, ...[1, 2, 3, 4].map(() => g.constant(Float32Array.of(1, 2, 3)))]),
+    g.node('InstanceNormalization', [x, ...[1, 2].map(() => g.constant(Float32Array.of(1, 2, 3)))]),
+    two('TopK', [flat, g.ints(3)]),
+    g.node('GatherElements', [flat, g.node('ArgMax', [flat], { axis: 1 })], { axis: 1 }),
+    g.node('GatherND', [rows, g.constant(BigInt64Array.of(0n, 1n), [1, 2])]),
+    g.node('ScatterND', [rows, g.constant(BigInt64Array.of(0n, 1n), [1, 2]), weights(1, 8)]),
+    g.node('ScatterElements', [rows, g.constant(BigInt64Array.of(0n), [1, 1, 1]), weights(1, 1, 1)], { axis: 2 }),
+    two('Split', [rows, g.ints(3, 5)], { axis: 2 }),
+    g.node('CumSum', [flat, g.constant(BigInt64Array.of(1n), [])]),
+    g.node('Einsum', [rows, weights(8, 2)], { equation: 'nij,jk->nik' }),
+    two('LSTM', [sequence, weights(1, 16, 8), weights(1, 16, 4)], { hidden_size: 4 }),
+    two('GRU', [sequence, weights(1, 12, 8), weights(1, 12, 4)], { hidden_size: 4 }),
+    g.node('Pad', [x, g.ints(0, 0, 1, 1, 0, 0, 1, 1)], { mode: 'reflect' }),
+    g.node('SpaceToDepth', [x], { blocksize: 2 }),
+    g.node('GridSample', [x, g.node('Reshape', [x, g.ints(0, 4, 6, 2)])]),
+    g.node('DequantizeLinear', [bytes, g.scalar(0.1), g.constant(Uint8Array.of(9), [])]),
+    g.node('ConvTranspose', [x, weights(3, 2, 2, 2)], { strides: [2, 2] }),
+    g.node('AveragePool', [x], { kernel_shape: [2, 2] }),
+    g.node('LRN', [x], { size: 3 }),
+    g.node('Trilu', [rows]),
+    g.node('Where', [g.node('Greater', [flat, g.scalar(0)]), flat, g.scalar(1)]),
+    ours('FastGelu', [rows]),
+    ours('MultiHeadAttention', [rows, rows, rows], { num_heads: 2 }),
+    ours('Attention', [rows, weights(8, 24), weights(24)], { num_heads: 2 }),
+    ours('SkipLayerNormalization', [rows, rows, ...norm]),
+    ours('FusedMatMul', [rows, rows], { transB: 1 }),
+  ];
+  const means = made.map((value) => g.node('ReduceMean', [value], { keepdims: 0 }));
+  g.output('y', 'float32', ['n', 48], g.node('Sum', [flat, ...means]));
+  return g.toModel();
+}
+
 function network(): Uint8Array {
   const rng = createRng(3);
   const weights = (...dims: number[]) =>
@@ -121,6 +176,7 @@ export async function seeds(): Promise<Seed[]> {
     { name: 'plain', bytes: plain(), told: { kind: 'image' } },
     { name: 'words', bytes: words(), told: { kind: 'text', tokenizer: TOKENIZER } },
     { name: 'shapes', bytes: shapes(), told: { kind: 'image' } },
+    { name: 'various', bytes: various(), told: { kind: 'image' } },
     { name: 'network', bytes: network(), told: { kind: 'image' } },
     { name: 'network of 8 bits', bytes: quantize(network()).model, told: { kind: 'image' } },
     { name: 'our own', bytes: own.model, told: { kind: 'image' } },
