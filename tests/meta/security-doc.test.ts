@@ -74,6 +74,11 @@ describe('docs/security.md', () => {
     expect(rowsOf(document).flatMap((row) => proofProblems(row, read))).toEqual([]);
   });
 
+  test('has a promise for every threat', () => {
+    expect(threatsOf(document).length).toBeGreaterThan(10);
+    expect(unmet(document)).toEqual([]);
+  });
+
   test('is really read: a missing file, a missing name and a missing proof are found', () => {
     const files: Record<string, string> = { 'tests/a.test.ts': "test('it’s held', …)" };
     const look = (path: string) => files[path] ?? null;
