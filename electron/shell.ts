@@ -75,7 +75,7 @@ function developedEntry(): string {
 
 let window: BrowserWindow | null = null;
 /** Said to the page as soon as it listens. */
-let unsaid: ShellEventData[] = [];
+const unsaid: ShellEventData[] = [];
 let isPageListening = false;
 let isQuitting = false;
 let language: Language = remembered.language ?? languageOf(app.getPreferredSystemLanguages());
@@ -96,22 +96,28 @@ const engine = new EngineProcess({
       if (dir === null) return;
       remembered.opened(dir, name);
       app.addRecentDocument(dir);
-      drawMenu();
+      whenUp(drawMenu);
     },
-    work(jobs) {
-      atWork.set(jobs);
-      if (window === null && !atWork.isBusy) quitWithoutWindows();
-    },
+    work: (jobs) =>
+      whenUp(() => {
+        atWork.set(jobs);
+        if (window === null && !atWork.isBusy) quitWithoutWindows();
+      }),
     gone() {
-      atWork.set([]);
+      whenUp(() => atWork.set([]));
       say({ kind: 'gone' });
     },
     died(crash, again) {
       crashes.keep(crash);
-      if (!again) void tellGivenUp();
+      if (!again) whenUp(() => void tellGivenUp());
     },
   },
 });
+
+/** The engine is started before Electron is up, which menus and dialogs need. */
+function whenUp(act: () => void): void {
+  void app.whenReady().then(act);
+}
 
 function say(event: ShellEventData): void {
   if (isPageListening) window?.webContents.send('event', event);
@@ -140,6 +146,8 @@ async function showWindow(): Promise<void> {
   opened.once('ready-to-show', () => opened.show());
   opened.on('close', () => remembered.keep({ bounds: opened.getNormalBounds(), maximized: opened.isMaximized() }));
   opened.once('closed', () => (window = null));
+  // The system is shut down: nobody will be told to quit.
+  opened.on('session-end', () => remembered.end());
   opened.webContents.on('did-start-navigation', ({ isMainFrame, isSameDocument }) => {
     if (isMainFrame && !isSameDocument) isPageListening = false;
   });

@@ -80,12 +80,19 @@ async function openElectron(project: string | null, home: string): Promise<DeskW
 }
 
 async function openChromium(page: Page, project: string | null, home: string): Promise<DeskWindow> {
+  let isConnected: () => void;
+  const connected = new Promise<void>((resolve) => (isConnected = resolve));
   const engine = new EngineProcess({
     node: process.execPath,
     entry: join(ROOT, 'main/engine-process.ts'),
     env: { ...process.env, HOME: home, USERPROFILE: home },
     project,
-    on: { gone: () => void say({ kind: 'gone' }) },
+    on: {
+      gone: () => void say({ kind: 'gone' }),
+      ready: ({ trouble }) => {
+        if (trouble && project !== null) void connected.then(() => say({ kind: 'open', dir: project }));
+      },
+    },
   });
   const desk = join(ROOT, 'out/renderer');
   const server = createServer((request, response) => {
@@ -106,7 +113,10 @@ async function openChromium(page: Page, project: string | null, home: string): P
 
   let choice: string[] = [];
   const relay = relayTo(page, engine);
-  await page.exposeBinding('shellConnects', (_source, id: number) => relay.connect(id));
+  await page.exposeBinding('shellConnects', (_source, id: number) => {
+    relay.connect(id);
+    isConnected();
+  });
   await page.exposeBinding('shellHears', (_source, id: number, data: unknown) => relay.hear(id, data));
   await page.exposeBinding('shellIsAsked', (_source, question: { kind: string }) =>
     question.kind === 'choose' ? choice : [],

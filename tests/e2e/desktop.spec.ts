@@ -111,3 +111,16 @@ test('The desktop’s window: a folder becomes labels, and a killed engine costs
     .poll(() => alarms.filter((alarm) => alarm.startsWith('CSP')))
     .toEqual(['CSP connect-src', 'CSP script-src-elem']);
 });
+
+test('The desktop’s window: a project that cannot be opened is said in the desk’s own words', async ({
+  page: blank,
+}) => {
+  await desk?.close();
+  const opened = await openDeskWindow(blank, join(work, 'in-the-window', 'blobs'), work);
+  desk = opened;
+  // Electron looks before it asks the engine, and shows the start; the engine's own word is the same.
+  if (opened.origin.startsWith('http')) {
+    await expect(opened.page.getByTestId('trouble')).toHaveAttribute('data-code', 'project-not-found');
+  }
+  await expect(opened.page.getByTestId('new-project')).toBeVisible();
+});
