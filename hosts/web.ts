@@ -186,8 +186,13 @@ export async function startWebHost(
 
 /** A file's bytes, as fast as they are read; closed when the client goes away. */
 function send(path: string, request: IncomingMessage, response: ServerResponse): void {
-  if (request.method === 'HEAD') response.end();
-  else pipeline(createReadStream(path), response, () => undefined);
+  if (request.method === 'HEAD') return void response.end();
+  const file = createReadStream(path);
+  file.once('open', () => pipeline(file, response, () => undefined));
+  file.once('error', () => {
+    if (response.headersSent) response.destroy();
+    else reply(response, 404, 'The file is not there any more.');
+  });
 }
 
 function decodedItem(item: string): string {
