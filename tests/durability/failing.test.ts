@@ -32,7 +32,7 @@ async function wrongOf(operations: OperationName[], choose: (all: Failure[]) => 
 }
 
 describe.skipIf(lack !== '')(`A system call that fails${lack}`, () => {
-  it('is never passed over in silence, and costs nothing that was saved', { timeout: 300_000 }, async () => {
+  it('is never passed over in silence, and costs nothing that was saved', { timeout: 600_000 }, async () => {
     let count = 0;
     const wrong = await wrongOf(OPERATIONS, (all) => {
       const writes = all.filter(({ call }) => call !== 'pread64');
@@ -43,13 +43,13 @@ describe.skipIf(lack !== '')(`A system call that fails${lack}`, () => {
     expect(count).toBeGreaterThan(110);
   });
 
-  it.skipIf(deafness !== '')(`is heard when it is a read${deafness}`, { timeout: 120_000 }, async () => {
+  it.skipIf(deafness !== '')(`is heard when it is a read${deafness}`, { timeout: 300_000 }, async () => {
     expect(await wrongOf(OPERATIONS, (all) => all.filter(({ call }) => call === 'pread64'))).toEqual([]);
   });
 
   it(
     'of a commit that waits for the disk ends all saving until the project is opened again',
-    { timeout: 60_000 },
+    { timeout: 180_000 },
     async () => {
       const bench = new Bench();
       const after: string[] = [];
@@ -69,7 +69,7 @@ describe.skipIf(lack !== '')(`A system call that fails${lack}`, () => {
     },
   );
 
-  it('is found out where an operation hides it', { timeout: 120_000 }, async () => {
+  it('is found out where an operation hides it', { timeout: 300_000 }, async () => {
     const wrong = await wrongOf(['label and hide'], (all) =>
       all.filter(({ call }) => call === 'pwrite64' || call === 'fsync'),
     );

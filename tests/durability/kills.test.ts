@@ -19,7 +19,7 @@ describe('An engine that is killed', () => {
     expect(outcome.unheard).toBeGreaterThan(0);
   });
 
-  it('is found out when it acknowledges before it commits', { timeout: 120_000 }, async () => {
+  it('is found out when it acknowledges before it commits', { timeout: 300_000 }, async () => {
     const planted = join(import.meta.dirname, 'hasty.child.ts');
     const outcome = await killOften({ seed: 4, kills: 8, under: tmpdir(), planted });
     expect(outcome.wrong.filter((line) => line.includes('lost')).length).toBeGreaterThan(0);

@@ -45,11 +45,11 @@ function found(who: 'store' | 'driver', nth: string): [then: string, later: numb
 }
 
 describe.skipIf(lack !== '')(`A write-ahead log that cannot be read${lack}`, () => {
-  it('is refused by the store, which then has lost nothing', { timeout: 60_000 }, () => {
+  it('is refused by the store, which then has lost nothing', { timeout: 180_000 }, () => {
     for (const nth of ['1', '1+']) expect(found('store', nth)).toEqual(['io-failed', ACTS]);
   });
 
-  it.skipIf(readsAreHeard())('is taken for a shorter one by the driver alone', { timeout: 60_000 }, () => {
+  it.skipIf(readsAreHeard())('is taken for a shorter one by the driver alone', { timeout: 180_000 }, () => {
     expect(Number(found('driver', '300')[0])).toBeLessThan(ACTS);
   });
 });

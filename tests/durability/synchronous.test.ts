@@ -47,7 +47,7 @@ function recorded(name: string, planted?: string): Unsynced {
 describe('Every connection', () => {
   it.skipIf(lack !== '')(
     `has its bytes on the disk before anything is acknowledged${lack}`,
-    { timeout: 60_000 },
+    { timeout: 180_000 },
     () => {
       const { acknowledgements, waiting, syncs } = recorded('full');
       expect(waiting).toEqual([]);
@@ -56,12 +56,12 @@ describe('Every connection', () => {
     },
   );
 
-  it.skipIf(lack !== '')(`is found out where it does not wait${lack}`, { timeout: 60_000 }, () => {
+  it.skipIf(lack !== '')(`is found out where it does not wait${lack}`, { timeout: 180_000 }, () => {
     const { acknowledgements, waiting } = recorded('normal', 'NORMAL');
     expect(waiting.filter((file) => file.endsWith('-wal')).length).toBeGreaterThan(acknowledgements / 2);
   });
 
-  it('says FULL when it closes, in a run of everything that lasts', { timeout: 60_000 }, () => {
+  it('says FULL when it closes, in a run of everything that lasts', { timeout: 180_000 }, () => {
     const root = join(work, 'said');
     mkdirSync(root);
     const modules = [
