@@ -6,7 +6,7 @@
 import { implement } from '@orpc/server';
 import { RPCHandler } from '@orpc/server/message-port';
 import { computeContract, type NoticeEvent, type ProgressEvent } from './compute-api.ts';
-import { EngineError } from './domain/errors.ts';
+import { EngineError, loggable } from './domain/errors.ts';
 import { preview, readSources } from './ingest/index.ts';
 import { describeEncoder, inspectFile } from './encoder-import.ts';
 import { watchModels } from './encoder-trial.ts';
@@ -156,3 +156,7 @@ function optionsOf(options: { mapping: Record<string, unknown>; labelsFromFolder
 
 new RPCHandler(router).upgrade(parentPort(), { context: {} });
 process.on('disconnect', () => process.exit(0));
+process.on('uncaughtException', (error) => {
+  process.stderr.write(`${loggable(error)}\n`);
+  process.exit(1);
+});

@@ -21,8 +21,10 @@ const [home, temporary, material] = ['home', 'temporary', 'material'].map((name)
 /** With fine-tuning, as `npm run soak` does it. */
 const isWhole = process.env.MARGINALIA_WHOLE_LOOP === '1';
 const strace = findStrace();
+/** Of util-linux: a program with namespaces of its own. */
+const UNSHARE = 'unshare';
 const ALONE = ['--net', 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh'];
-const canBeAlone = spawnSync('unshare', [...ALONE, 'true']).status === 0;
+const canBeAlone = spawnSync(UNSHARE, [...ALONE, 'true']).status === 0;
 const reason = 'path' in strace ? (canBeAlone ? null : 'a network of its own needs root and iproute2') : strace.reason;
 
 afterAll(() => rmSync(work, { recursive: true, force: true }));
@@ -54,7 +56,7 @@ function recorded(
     '-o',
     trace,
   ];
-  const { status, stdout, stderr } = spawnSync('unshare', [...ALONE, program, ...recorder, process.execPath, ...args], {
+  const { status, stdout, stderr } = spawnSync(UNSHARE, [...ALONE, program, ...recorder, process.execPath, ...args], {
     env,
     encoding: 'utf8',
     timeout: limitMs,
