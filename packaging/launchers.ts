@@ -23,8 +23,10 @@ case $self in
   *) here=. ;;
 esac
 unset NODE_OPTIONS NODE_PATH
-# An account without a home keeps no settings; it can work all the same.
-[ -n "\${HOME:-}" ] || HOME=/nonexistent
+# The engine says so too: ONNX Runtime would keep and send reports.
+export ORT_DISABLE_TELEMETRY=1
+# An account without a home keeps no settings; it can work all the same, and nobody makes it a home.
+[ -n "\${HOME:-}" ] || HOME=/dev/null
 export HOME
 [ $# -gt 0 ] || set -- serve --open
 exec "$here/node/node" --disable-warning=ExperimentalWarning "$here/app/out/main/cli.js" "$@"
@@ -40,6 +42,7 @@ rem Starts Marginalia with the Node that lies beside it. Without arguments: the 
 setlocal
 set NODE_OPTIONS=
 set NODE_PATH=
+set ORT_DISABLE_TELEMETRY=1
 if not "%~1"=="" goto command
 "%~dp0node\\node.exe" --disable-warning=ExperimentalWarning "%~dp0app\\out\\main\\cli.js" serve --open
 exit /b %errorlevel%

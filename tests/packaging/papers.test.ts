@@ -3,7 +3,6 @@
  * programs themselves (SQLite, ONNX Runtime, libvips and Node tell their own versions), the
  * lock file's hashes, and the files' own.
  */
-import { env } from 'onnxruntime-node';
 import Database from 'better-sqlite3';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -12,6 +11,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { build } from '../../hosts/build.ts';
+import { ort } from '../../main/inference/runtime.ts';
 import { contentOf, NATIVE_FILE } from '../../packaging/contents.ts';
 import { inventory, type Component } from '../../packaging/inventory.ts';
 import { licenceProblems, notices, textsOf } from '../../packaging/licences.ts';
@@ -123,7 +123,7 @@ describe('The bill of materials', () => {
     database.close();
     expect(versionOf('SQLite')).toBe(told.sqlite);
     expect(told.ciphers).toContain(versionOf('SQLite3 Multiple Ciphers'));
-    expect(versionOf('ONNX Runtime')).toBe(env.versions.node);
+    expect(versionOf('ONNX Runtime')).toBe(ort.env.versions.node);
     expect(versionOf('vips')).toBe(sharp.versions.vips);
     expect(versionOf('webp')).toBe(sharp.versions.webp);
     const node = files.find(({ path }) => /^node\/node(\.exe)?$/.test(path))!.source as string;

@@ -4,7 +4,17 @@
  * Node or npm anywhere, through the whole loop up to a served desk.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { chownSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -64,6 +74,7 @@ describe.skipIf(process.platform === 'win32')('The package without Electron', ()
     for (const name of ['node', 'npm', 'sh'])
       expect(spawnSync('/bin/sh', ['-c', `command -v ${name}`], { env: BARE }).status).not.toBe(0);
     expect(runBare(program, ['help'], stranger, {}).stdout).toMatch(/^marginalia COMMAND/);
+    expect(readFileSync(program, 'utf8')).toContain('HOME=/dev/null'); // where not even root can make a folder
   });
 
   test.skipIf(!mayChange)('cannot be written by who uses it (needs root to take another account)', () => {
@@ -97,7 +108,14 @@ describe.skipIf(process.platform === 'win32')('The package without Electron', ()
     });
     const { items } = marginalia<{ items: { item: string; name: string }[] }>('queue', project, '--count', '12');
     for (const { item, name } of items) marginalia('label', project, item, name.replace(/-\d+$/, ''));
-    marginalia('train', project);
+    // by the engine alone, without what the start script sets
+    const own = join(work, 'home');
+    mkdirSync(own);
+    if (stranger) chownSync(own, stranger.uid, stranger.gid);
+    const cli = join(home, 'app/out/main/cli.js');
+    expect(runBare(join(home, 'node/node'), [cli, 'train', project], stranger, { HOME: own }).status).toBe(0);
+    const left = readdirSync(own, { recursive: true }).map(String);
+    expect(left.filter((path) => !/^\.cache(\/marginalia(\/devices\.json)?)?$/.test(path))).toEqual([]);
     const status = marginalia<{ labelled: number; modelVersion: unknown }>('status', project);
     expect(status.labelled).toBe(12);
     expect(status.modelVersion).not.toBeNull();
