@@ -49,6 +49,15 @@ export interface EngineProcessOptions {
   };
 }
 
+/** Pixels on their way. */
+interface Asked {
+  question: Extract<ToEngineMessage, { kind: 'pixels' }>;
+  pieces: Buffer[];
+  /** Asked of a second engine after the first died; not of a third, because it may be what they die of. */
+  again: boolean;
+  answer(found: PixelsFound | null): void;
+}
+
 const MOST_DEATHS = 5;
 const WITHIN_MS = 60_000;
 /** Of what it last wrote to stderr, so much is kept for a report. */
@@ -59,7 +68,7 @@ const LAST_WORDS_MS = 100;
 export class EngineProcess {
   readonly #options: EngineProcessOptions;
   readonly #ports = new Map<number, WindowPort>();
-  readonly #asked = new Map<number, { pieces: Buffer[]; answer(found: PixelsFound | null): void }>();
+  readonly #asked = new Map<number, Asked>();
   readonly #deaths: number[] = [];
   #child: ChildProcess | null = null;
   #project: string | null;
@@ -146,9 +155,10 @@ export class EngineProcess {
   pixels(item: string, part: number, side: number | null): Promise<PixelsFound | null> {
     if (!this.#child) return Promise.resolve(null);
     const ask = ++this.#serial;
+    const question = { kind: 'pixels', ask, item, part, side } as const;
     return new Promise((answer) => {
-      this.#asked.set(ask, { pieces: [], answer });
-      this.#tell({ kind: 'pixels', ask, item, part, side });
+      this.#asked.set(ask, { question, pieces: [], again: false, answer });
+      this.#tell(question);
     });
   }
 
@@ -210,11 +220,22 @@ export class EngineProcess {
     port!.close();
   }
 
+  /** After a death: what was under way is asked of the new engine, once. */
+  #askAgain(): void {
+    for (const [ask, asked] of this.#asked) {
+      if (this.#child && !asked.again) {
+        Object.assign(asked, { pieces: [], again: true });
+        this.#tell(asked.question);
+      } else {
+        this.#asked.delete(ask);
+        asked.answer(null);
+      }
+    }
+  }
+
   #died(child: ChildProcess, how: () => Omit<Crash, 'at'>): void {
     if (child !== this.#child) return;
     this.#child = null;
-    for (const { answer } of this.#asked.values()) answer(null);
-    this.#asked.clear();
     const ports = [...this.#ports.values()];
     this.#ports.clear();
     const at = Date.now();
@@ -224,6 +245,7 @@ export class EngineProcess {
     const again = !this.#closing && this.#deaths.length <= mostDeaths;
     if (again) this.start();
     else this.#deaths.length = 0;
+    this.#askAgain();
     // Only now: who is told that a port closed connects anew at once.
     if (!this.#closing) on.gone?.();
     for (const port of ports) port.close();

@@ -229,6 +229,23 @@ describe('The engine behind the shell', () => {
     one.close();
   });
 
+  test('gives pixels that were asked for before it died, but not to what it dies of', async () => {
+    const dir = await newProject('pixels');
+    const engine = engineOn(dir);
+    const { client } = openWindow(engine);
+    const [{ id }] = (await client.items.list({})).items;
+    const asked = engine.pixels(id, 0, 32);
+    process.kill(engine.pid!, 'SIGKILL');
+    expect((await asked)!.found).toMatchObject({ type: 'image/jpeg' });
+    const fatal = engine.pixels(id, 0, 33);
+    for (let deaths = 0; deaths < 2; deaths++) {
+      const { pid } = engine;
+      process.kill(pid!, 'SIGKILL');
+      await vi.waitFor(() => expect(engine.pid).not.toBe(pid), { interval: 1 });
+    }
+    expect(await fatal).toBeNull();
+  });
+
   test('says why a project could not be opened, and answers all the same', async () => {
     const troubles: unknown[] = [];
     const engine = engineOn(join(work, 'nowhere'), { on: { ready: ({ trouble }) => troubles.push(trouble) } });
