@@ -4,6 +4,7 @@
  */
 import { resolve } from 'node:path';
 import type { EncoderImportData, JobData } from '../main/api.ts';
+import type { SafekeepingData } from '../main/api-safekeeping.ts';
 import { EngineError } from '../main/domain/errors.ts';
 
 export interface CommandContext {
@@ -43,11 +44,22 @@ export async function withProject<T>(
     if (job?.stage) context.progress(job.stage, job.done, job.total);
   });
   try {
+    warnOf(project.safekeeping.state().place);
     return await use(project);
   } finally {
     unsubscribe();
     await project.close();
   }
+}
+
+/** Says on stderr what speaks against the place that a project lies in. */
+function warnOf({ kind, by, certain }: SafekeepingData['place']): void {
+  if (kind === 'local') return;
+  const what = kind === 'network' ? `lie on another computer (${by})` : `be copied elsewhere by ${by}`;
+  const how = certain ? 'is known to' : 'seems to';
+  console.error(
+    `Warning: this project’s folder ${how} ${what}. Labels can get lost there: move it to a disk of this computer.`,
+  );
 }
 
 /** The result of a job that has to succeed. */
