@@ -104,12 +104,15 @@ test('The desktop’s window: a folder becomes labels, and a killed engine costs
   // The alarms are real: what is planted in the page itself sets them off, and goes nowhere.
   await page.evaluate(async () => {
     await fetch('http://192.0.2.1/').catch(() => undefined);
-    document.body.append(Object.assign(document.createElement('script'), { textContent: 'window.ran = true' }));
+    new Image().src = 'http://192.0.2.1/x.png';
+    try {
+      document.body.append(Object.assign(document.createElement('script'), { textContent: 'window.ran = true' }));
+    } catch {
+      // Trusted types refuse even to make it.
+    }
   });
   expect(await page.evaluate(() => 'ran' in window)).toBe(false);
-  await expect
-    .poll(() => alarms.filter((alarm) => alarm.startsWith('CSP')))
-    .toEqual(['CSP connect-src', 'CSP script-src-elem']);
+  await expect.poll(() => alarms).toEqual(expect.arrayContaining(['CSP connect-src', 'CSP img-src']));
 });
 
 test('The desktop’s window: a project that cannot be opened is said in the desk’s own words', async ({
