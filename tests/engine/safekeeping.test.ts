@@ -72,6 +72,7 @@ test('A backup that cannot be made is said and leaves nothing; a changed label i
     source: 's',
   };
   store.items.addCandidates([item], { job, cursor: null });
+  store.jobs.finish(job);
   store.annotations.append({ item: item.id, act: 'label', classes: ['a'], annotator: 'kim', durationMs: 1 });
   store.close();
   const db = new Database(join(dir, 'project.sqlite'));
