@@ -34,7 +34,7 @@ export function engineEntry(bundled: boolean): string {
 export async function startEngine(project: string | null, options: { bundled?: boolean } = {}): Promise<EngineAtWork> {
   const began = performance.now();
   const child = fork(engineEntry(options.bundled ?? false), [], {
-    serialization: 'advanced',
+    serialization: 'json',
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
   const say = (message: ToEngineMessage) => void (child.connected && child.send(message));
@@ -46,7 +46,7 @@ export async function startEngine(project: string | null, options: { bundled?: b
       else resolve();
     });
   });
-  say({ kind: 'start', project, safe: false });
+  say({ kind: 'start', project });
   await ready;
   const openedAfterMs = performance.now() - began;
   say({ kind: 'connect', desk: 1 });
