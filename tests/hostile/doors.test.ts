@@ -25,7 +25,7 @@ import { preview, readSources } from '../../main/ingest/index.ts';
 import { openProject, restoreBackup } from '../../main/store/index.ts';
 import { pngOf } from '../ingest/material.ts';
 import { judge } from './judge.ts';
-import { canTrace, runMutants } from './mutants.ts';
+import { runMutants, TRACER } from './mutants.ts';
 import { clock, makeProject, useProject } from './projects.ts';
 import { PIECES, TOKENIZER } from './seeds.ts';
 
@@ -296,7 +296,7 @@ describe('Mutants', () => {
     '%i of the kind %s are decided, typed, in time, and reach nothing',
     { timeout: 120_000 },
     async (count, kind) => {
-      const tally = await runMutants(kind, 0, count, 1, canTrace);
+      const tally = await runMutants(kind, 0, count, 1, TRACER !== null);
       expect(tally).toMatchObject({ mutants: count, untyped: [], reached: [] });
       expect(tally.slowestMs).toBeLessThan(5000);
       // a tokenizer is tried in a process that may end; the others are read where the work goes on

@@ -6,10 +6,10 @@
  * calls shows where the program's own files end.
  */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { createRng } from '../../main/domain/rng.ts';
+import { FAST } from '../durability/strace.ts';
 import { keepWatch } from '../../main/watchdog.ts';
 import { judge } from './judge.ts';
 import { judgesOf, type Kind } from './kinds.ts';
@@ -18,7 +18,7 @@ const [kind, from, to, seed] = process.argv.slice(2);
 /** Each is decided within so long, and in so much memory. */
 const LIMITS = { stuckMs: 5000, memoryBytes: 1536 * 2 ** 20 };
 
-const folder = mkdtempSync(join(tmpdir(), 'marginalia-mutants-'));
+const folder = mkdtempSync(join(FAST, 'marginalia-mutants-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 process.chdir(folder);
 const one = await judgesOf(kind as Kind, folder);

@@ -5,10 +5,11 @@
  * after they had begun is read from its record.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { findStrace } from '../durability/strace.ts';
 import type { Kind } from './kinds.ts';
 
 const ENTRY = fileURLToPath(new URL('mutants.child.ts', import.meta.url));
@@ -33,7 +34,7 @@ export async function runMutants(kind: Kind, from: number, to: number, seed: num
   const folder = mkdtempSync(join(tmpdir(), 'marginalia-trace-'));
   const record = join(folder, 'calls');
   const tracer = [
-    'strace',
+    TRACER ?? '',
     '-f',
     '--seccomp-bpf',
     '-qq',
@@ -105,7 +106,7 @@ const EXPECTED = [
   /\.(node|so(\.\d+)*|debug)(\.dwp)?$|\/bin\/node(\.dwp)?$|^\/usr\/lib\/debug/,
   // whether a project lies in a synchronised folder or on a share
   /\/\.dropbox\/info\.json$/,
-  /^\/(tmp|var|var\/tmp)?$/,
+  /^\/(tmp|var|var\/tmp|dev|dev\/shm)?$/,
 ];
 
 /** Calls after the mark that reach what is not expected. */
@@ -123,5 +124,7 @@ export function reachedIn(record: string): string[] {
   });
 }
 
-/** Whether system calls can be recorded here. */
-export const canTrace = process.platform === 'linux' && existsSync('/usr/bin/strace');
+const strace = findStrace();
+
+/** strace, where system calls can be recorded. */
+export const TRACER: string | null = 'path' in strace ? strace.path : null;

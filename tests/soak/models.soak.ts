@@ -1,5 +1,5 @@
 /**
- * Part `models` of `npm run soak`: 20,000 mutants each of models, tokenizers, images and
+ * Part `models` of `npm run soak`: every crafted model in its trial; 20,000 mutants each of models, tokenizers, images and
  * tables, 4,000 of projects and backups, in watched children, a tenth of them traced where
  * strace is; and a model that behaves in its trial and takes all memory on real items.
  * Promises of each: decided within 5 s, typed, nothing reached. `--few` runs a fiftieth.
@@ -8,9 +8,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { sum } from '../hostile/crafted.ts';
+import { trialsApart } from '../../main/encoder-trial.ts';
+import { inspectImportedEncoder } from '../../main/inference/index.ts';
+import { CRAFTED, sum } from '../hostile/crafted.ts';
+import { judge } from '../hostile/judge.ts';
 import type { Kind } from '../hostile/kinds.ts';
-import { canTrace, runMutants } from '../hostile/mutants.ts';
+import { runMutants, TRACER } from '../hostile/mutants.ts';
 import { runJson } from '../served-desk.ts';
 
 const few = process.argv.includes('--few') ? 50 : 1;
@@ -19,10 +22,18 @@ const COUNTS: Record<Kind, number> = {
 };
 const failures: string[] = [];
 
+for (const { name, bytes, expect, why } of CRAFTED.filter(({ runs }) => runs)) {
+  const began = performance.now();
+  const { code, message } = await judge(() => inspectImportedEncoder(bytes(), { kind: 'image' }, trialsApart()));
+  const seconds = (performance.now() - began) / 1000;
+  if (!(expect as string[]).includes(code) || !why.test(message)) failures.push(`${name}: ${code} ${message}`);
+  console.log(`  ${name}: ${code} after ${seconds.toFixed(1)} s`);
+}
+
 for (const [kind, count] of Object.entries(COUNTS) as [Kind, number][]) {
   const began = performance.now();
   const wanted = Math.ceil(count / few);
-  const traced = canTrace ? Math.ceil(wanted / 10) : 0;
+  const traced = TRACER !== null ? Math.ceil(wanted / 10) : 0;
   const tallies = [await runMutants(kind, 0, traced, 7, true), await runMutants(kind, traced, wanted, 7)];
   const codes: Record<string, number> = {};
   for (const tally of tallies)
