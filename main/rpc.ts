@@ -40,7 +40,11 @@ export function toWire(error: unknown): unknown {
 /** What the system would not do with a path that somebody gave, where no reader or writer has said it better. */
 function refusalOf(error: unknown): EngineError | null {
   const { code, syscall, path } = error as NodeJS.ErrnoException;
-  if (!(error instanceof Error) || code === undefined || syscall === undefined) return null;
+  if (!(error instanceof Error) || code === undefined) return null;
+  if (code === 'ERR_INVALID_ARG_VALUE' && error.message.includes('without null bytes')) {
+    return new EngineError('input-invalid', 'A path holds a NUL.', 'Check the path and try again.', {}, error);
+  }
+  if (syscall === undefined) return null;
   const message = `The system refused it (${code}, ${syscall})${path === undefined ? '' : `: ${path}`}.`;
   return new EngineError(
     'io-failed',

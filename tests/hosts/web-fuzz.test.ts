@@ -71,7 +71,8 @@ function procedures(node: object = contract, path = ''): Procedure[] {
   return Object.entries(node).flatMap(([name, inner]) => procedures(inner as object, `${path}/${name}`));
 }
 /** Those that work for long, in this process or another, come seldom. */
-const LONG = /^\/(desk\/(create|open)|evidence\/(report|setTarget)|imports\/(preview|start)|training\/start|encoders)/;
+const LONG =
+  /^\/(desk\/(create|open)|evidence\/(report|setTarget)|imports\/(preview|start)|training\/start|encoders|safekeeping|trail\/export)/;
 const slow = procedures().filter(({ path }) => LONG.test(path));
 const asked = procedures().filter(({ path }) => !LONG.test(path) && !/^\/(devices|training\/tune)/.test(path));
 
@@ -239,7 +240,7 @@ test('Ten thousand spoiled messages do no harm and are told nothing', async () =
   expect(desk.log()).toBe('');
   await desk.stop();
   expect((await runJson('verify', dir)).json).toMatchObject({ ok: true });
-}, 120_000);
+}, 240_000);
 
 test('What the ten thousand are watched for is seen', async () => {
   const answer = (code: string, message: string): Answer => ({

@@ -27,14 +27,17 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
   }
 }
 
-/** Steps of fine-tuning that were made before it was cancelled. */
+/** How far fine-tuning came before it was cancelled. */
 async function tune(): Promise<number> {
   const { job } = await client.training.tune();
-  const running = async () => (await client.jobs.list()).find(({ id }) => id === job);
-  await until(async () => ((await running())?.done ?? 0) > 0 || (await running())?.endedAt !== null);
-  const steps = (await running())?.done ?? 0;
+  let furthest = 0;
+  await until(async () => {
+    const now = (await client.jobs.list()).find(({ id }) => id === job);
+    furthest = Math.max(furthest, now?.done ?? 0, now?.progress ?? 0);
+    return furthest > 0 || (now?.endedAt ?? null) !== null;
+  });
   await client.jobs.cancel({ job }).catch(() => undefined);
-  return steps;
+  return furthest;
 }
 
 const scans = join(work, `${mark} scans`);
@@ -47,7 +50,7 @@ for (let n = 0; n < 8; n++) {
 }
 writeFileSync(join(scans, `${mark} damaged.png`), Buffer.from('89504e470d0a1a0a00000000', 'hex'));
 writeFileSync(join(scans, `${mark} empty.txt`), '');
-const rows = Array.from({ length: 60 }, (_, n) =>
+const rows = Array.from({ length: extent === 'whole' ? 130 : 60 }, (_, n) =>
   JSON.stringify({
     id: `${mark} ${n}`,
     report: `${mark} has a ${n % 2 ? 'red and swollen' : 'blue and thin'} finding of ${n} mm`,
@@ -64,7 +67,7 @@ const { client, cookie, close } = await desk.connect();
 const { items } = await client.items.list({ limit: 500 });
 const texts = items.filter(({ parts }) => parts.some(({ kind }) => kind === 'text'));
 const act = { annotator: mark, durationMs: 500 };
-for (const [n, { id, name }] of texts.slice(0, extent === 'whole' ? 50 : 24).entries()) {
+for (const [n, { id, name }] of texts.slice(0, extent === 'whole' ? 120 : 24).entries()) {
   await client.annotations.add({
     ...act,
     item: id,
