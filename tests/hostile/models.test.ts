@@ -16,6 +16,7 @@ import { inspectImportedEncoder } from '../../main/inference/index.ts';
 import { scanModel } from '../../main/onnx/index.ts';
 import { CRAFTED } from './crafted.ts';
 import { judge } from './judge.ts';
+import { ABORTING, words } from './seeds.ts';
 import { reachedIn, runMutants, TRACER } from './mutants.ts';
 
 const UNGUARDED = fileURLToPath(new URL('unguarded.child.ts', import.meta.url));
@@ -99,11 +100,20 @@ describe('A trial', () => {
     const compute = new ComputeProcess('');
     try {
       const { pid } = await compute.call((client, call) => client.hello(undefined, call));
-      for (const name of ['scales that are computed and too few', 'values of 4 GB, little by little']) {
-        const model = join(folder, 'model.onnx');
-        writeFileSync(model, named(name));
-        const decided = compute.call((client, call) => client.inspectEncoder({ model, kind: 'image' }, call));
-        const refused = expect(decided).rejects.toMatchObject({ code: 'encoder-invalid' });
+      const model = join(folder, 'model.onnx');
+      const tokenizer = join(folder, 'tokenizer.json');
+      writeFileSync(tokenizer, ABORTING);
+      const trials = [
+        [words(), { model, kind: 'text', tokenizer }, /broke off/],
+        [named('values of 4 GB, little by little'), { model, kind: 'image' }, /was stopped/],
+      ] as const;
+      for (const [bytes, told, why] of trials) {
+        writeFileSync(model, bytes);
+        const decided = compute.call((client, call) => client.inspectEncoder(told, call));
+        const refused = expect(decided).rejects.toMatchObject({
+          code: 'encoder-invalid',
+          message: expect.stringMatching(why),
+        });
         expect(await compute.call((client, call) => client.hello(undefined, call))).toEqual({ pid });
         await refused;
       }

@@ -62,7 +62,8 @@ export const PIECES = JSON.stringify({
   },
 });
 
-function words(): Uint8Array {
+/** Token vectors of five words. */
+export function words(): Uint8Array {
   const g = new GraphBuilder('words');
   const ids = g.input('input_ids', 'int64', ['batch', 'sequence']);
   const mask = g.input('attention_mask', 'int64', ['batch', 'sequence']);
@@ -166,6 +167,9 @@ function network(): Uint8Array {
 }
 
 const FIXTURES = fileURLToPath(new URL('../../../shared/fixtures/gradients/', import.meta.url));
+
+/** A tokenizer that aborts its process on any text. */
+export const ABORTING = PIECES.replace('"continuing_subword_prefix":null', '"continuing_subword_prefix":"##"');
 
 /** The seeds, always in the same order; those of the shared fixtures last. */
 export async function seeds(): Promise<Seed[]> {
