@@ -72,6 +72,13 @@ export class Desk {
     if (trouble.code !== 'connection-lost') this.trouble = trouble;
   }
 
+  /** Where something of this project would be written unless told otherwise. */
+  fileFor(ending: string): string {
+    const home = this.place?.home ?? '';
+    const separator = home.includes('\\') ? '\\' : '/';
+    return `${home}${separator}${(this.status?.name ?? '').replace(/[/\\:*?"<>|]/g, '-')}${ending}`;
+  }
+
   go(view: View): void {
     if (view !== 'start' && this.status === null) return;
     this.view = view;

@@ -27,11 +27,10 @@ export class Safekeeping extends Attempt {
   }
 
   async refetch(): Promise<void> {
-    const { place, status } = this.#desk;
-    if (status === null || place === null) return;
+    const { status } = this.#desk;
+    if (status === null) return;
     if (this.#of !== status.dir) {
-      const separator = place.home.includes('\\') ? '\\' : '/';
-      this.file = `${place.home}${separator}${status.name.replace(/[/\\:*?"<>|]/g, '-')}.backup`;
+      this.file = this.#desk.fileFor('.backup');
       this.found = null;
       this.#of = status.dir;
     }

@@ -15,6 +15,7 @@ export class Trail extends Attempt {
   /** What was written last. */
   saved = $state.raw<{ file: string; head: TrailHeadData } | null>(null);
   hasMore = $derived((this.entries.at(-1)?.entry ?? 1) > 1);
+  #of: string | null = null;
   readonly #desk: Desk;
 
   constructor(desk: Desk) {
@@ -24,11 +25,12 @@ export class Trail extends Attempt {
 
   /** The newest, as many as are shown now. */
   async refetch(): Promise<void> {
-    const { place, status } = this.#desk;
-    if (status === null || place === null) return;
-    if (this.file === '') {
-      const separator = place.home.includes('\\') ? '\\' : '/';
-      this.file = `${place.home}${separator}${status.name.replace(/[/\\:*?"<>|]/g, '-')}-audit.jsonl`;
+    const { status } = this.#desk;
+    if (status === null) return;
+    if (this.#of !== status.dir) {
+      this.file = this.#desk.fileFor('-audit.jsonl');
+      this.saved = null;
+      this.#of = status.dir;
     }
     const limit = Math.min(500, Math.max(PAGE, this.entries.length));
     const found = await this.#desk.try((api) => api.trail.list({ limit }));

@@ -25,12 +25,10 @@ export class VersionExport extends Attempt {
   }
 
   begin(version: number): void {
-    const { place, status } = this.#desk;
-    if (status === null || place === null) return;
+    if (this.#desk.status === null) return;
     if (!this.running && (version !== this.version || this.done !== null)) {
-      const separator = place.home.includes('\\') ? '\\' : '/';
       this.version = version;
-      this.file = `${place.home}${separator}${status.name.replace(/[/\\:*?"<>|]/g, '-')}-${version}.onnx`;
+      this.file = this.#desk.fileFor(`-${version}.onnx`);
       this.job = null;
       this.trouble = null;
     }
