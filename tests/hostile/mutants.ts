@@ -6,10 +6,9 @@
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { findStrace } from '../durability/strace.ts';
+import { FAST, findStrace } from '../durability/strace.ts';
 import type { Kind } from './kinds.ts';
 
 const ENTRY = fileURLToPath(new URL('mutants.child.ts', import.meta.url));
@@ -31,7 +30,7 @@ type Line = [number, string, number, string?] | { ended: string; value: number }
 /** Mutants `from` to `to` (exclusive). `traced` records system calls, which takes strace. */
 export async function runMutants(kind: Kind, from: number, to: number, seed: number, traced = false): Promise<Tally> {
   const tally: Tally = { mutants: 0, codes: {}, contained: [], untyped: [], slowestMs: 0, reached: [] };
-  const folder = mkdtempSync(join(tmpdir(), 'marginalia-trace-'));
+  const folder = mkdtempSync(join(FAST, 'marginalia-mutants-'));
   const record = join(folder, 'calls');
   const tracer = [
     TRACER ?? '',
@@ -47,7 +46,7 @@ export async function runMutants(kind: Kind, from: number, to: number, seed: num
   ];
   try {
     for (let next = from; next < to;) {
-      const own = [process.execPath, ENTRY, kind, String(next), String(to), String(seed)];
+      const own = [process.execPath, ENTRY, kind, String(next), String(to), String(seed), folder];
       const [program, ...args] = traced ? [...tracer, ...own] : own;
       const { said, how } = await run(program, args);
       let ended = '';
