@@ -198,7 +198,10 @@ function begin(reader: ProjectReader, base: { blob: string; opened: Encoder }, o
   const imported = (reader.settings.get('imported') ?? {}) as ImportedEncoders;
   const plan = planFor(opened.card, {
     task: schema.task,
-    labels: training.length,
+    labels: labelledByKind(
+      reader,
+      training.map((i) => rows.seq[i]),
+    ),
     imported: { image: imported.image !== undefined, text: imported.text !== undefined },
     flip: options.flip ?? false,
   });
@@ -224,6 +227,13 @@ function begin(reader: ProjectReader, base: { blob: string; opened: Encoder }, o
     plan,
     items: training.map((i, at) => ({ id: rows.id[i], classes: [...(rows.classes[i] ?? [])], fold: folds[at] })),
   };
+}
+
+/** How many of these items have an image, and how many a text. */
+function labelledByKind(reader: ProjectReader, seqs: readonly number[]): { image: number; text: number } {
+  const items = reader.items.partsOf(seqs);
+  const having = (kind: string) => items.filter((parts) => parts.some((part) => part.kind === kind)).length;
+  return { image: having('image'), text: having('text') };
 }
 
 /** The encoder that was imported, and heads on it for whichever items a network may see. */

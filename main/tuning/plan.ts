@@ -50,7 +50,8 @@ export interface TuningPlan {
 
 export interface PlanOptions {
   task: Task;
-  labels: number;
+  /** Labelled items to learn from: in all, or those that have an image and those that have a text. */
+  labels: number | { image: number; text: number };
   /** Whether the image or text encoder was made elsewhere. */
   imported: { image: boolean; text: boolean };
   /** Whether a mirrored image is as good as the image. */
@@ -84,10 +85,12 @@ const MOST_COPIES = 12;
 const MEMBERS = 4;
 
 /** The plan for a project. Errors: `tuning-unavailable`. */
-export function planFor(card: EncoderCard, { task, labels, imported, flip }: PlanOptions): TuningPlan {
-  if (labels < LEAST_TUNING_LABELS) throw tooFew(labels, LEAST_TUNING_LABELS, '');
-  const place = placeOf(card.parts);
+export function planFor(card: EncoderCard, { task, labels: told, imported, flip }: PlanOptions): TuningPlan {
+  const each = typeof told === 'number' ? { image: told, text: told } : told;
+  const place = placeOf(card.parts, each);
   const preparation = card.parts[place];
+  const labels = each[preparation.kind as keyof typeof each];
+  if (labels < LEAST_TUNING_LABELS) throw tooFew(labels, LEAST_TUNING_LABELS, '');
   const loss: FitPlan['loss'] =
     task === 'classify' ? { kind: 'cross-entropy', smoothing: 0.1 } : { kind: 'binary-cross-entropy' };
   const plan = (members: number, ...networks: NetworkPlan[]): TuningPlan => ({
@@ -162,9 +165,10 @@ function tooFew(labels: number, needed: number, otherwise: string): EngineError 
   );
 }
 
-/** Images before texts; numbers alone leave nothing that a head could not learn. */
-function placeOf(parts: readonly Preparation[]): number {
-  const place = ['image', 'text'].map((kind) => parts.findIndex((part) => part.kind === kind)).find((at) => at >= 0);
+/** What most labelled items have, images before texts; numbers alone leave nothing that a head could not learn. */
+function placeOf(parts: readonly Preparation[], labels: { image: number; text: number }): number {
+  const kinds = labels.text > labels.image ? ['text', 'image'] : ['image', 'text'];
+  const place = kinds.map((kind) => parts.findIndex((part) => part.kind === kind)).find((at) => at >= 0);
   if (place === undefined) {
     throw new EngineError(
       'tuning-unavailable',

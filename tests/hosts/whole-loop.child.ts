@@ -7,9 +7,11 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
+import { createRng } from '../../main/domain/rng.ts';
 import { runCli, serveDesk } from '../served-desk.ts';
 
 const [work, mark, extent] = process.argv.slice(2);
+const isWhole = extent === 'whole';
 const dir = join(work, 'project');
 const said: string[] = [];
 
@@ -27,13 +29,13 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
   }
 }
 
-/** How far fine-tuning came before it was cancelled. */
+/** Steps of fine-tuning that were made before it was cancelled; what was read for it does not count. */
 async function tune(): Promise<number> {
   const { job } = await client.training.tune();
   let furthest = 0;
   await until(async () => {
     const now = (await client.jobs.list()).find(({ id }) => id === job);
-    furthest = Math.max(furthest, now?.done ?? 0, now?.progress ?? 0);
+    if (now?.stage === 'tuning') furthest = Math.max(furthest, now.done ?? 0);
     return furthest > 0 || (now?.endedAt ?? null) !== null;
   });
   await client.jobs.cancel({ job }).catch(() => undefined);
@@ -42,15 +44,18 @@ async function tune(): Promise<number> {
 
 const scans = join(work, `${mark} scans`);
 mkdirSync(scans);
-for (let n = 0; n < 8; n++) {
-  const colour = { r: 30 * n, g: 100, b: 200 - 20 * n };
-  await sharp({ create: { width: 64, height: 64, channels: 3, background: colour } })
+// Squares of chance, so that no two are near duplicates; odd ones are reddish.
+const rng = createRng(7);
+for (let n = 0; n < (isWhole ? 90 : 8); n++) {
+  const raw = Buffer.from(Array.from({ length: 8 * 8 * 3 }, (_, i) => rng.int(200) + (n % 2 && i % 3 === 0 ? 55 : 0)));
+  await sharp(raw, { raw: { width: 8, height: 8, channels: 3 } })
+    .resize(64, 64, { kernel: 'nearest' })
     .png()
     .toFile(join(scans, `${mark} ${n}.png`));
 }
 writeFileSync(join(scans, `${mark} damaged.png`), Buffer.from('89504e470d0a1a0a00000000', 'hex'));
 writeFileSync(join(scans, `${mark} empty.txt`), '');
-const rows = Array.from({ length: extent === 'whole' ? 130 : 60 }, (_, n) =>
+const rows = Array.from({ length: 60 }, (_, n) =>
   JSON.stringify({
     id: `${mark} ${n}`,
     report: `${mark} has a ${n % 2 ? 'red and swollen' : 'blue and thin'} finding of ${n} mm`,
@@ -67,12 +72,15 @@ const { client, cookie, close } = await desk.connect();
 const { items } = await client.items.list({ limit: 500 });
 const texts = items.filter(({ parts }) => parts.some(({ kind }) => kind === 'text'));
 const act = { annotator: mark, durationMs: 500 };
-for (const [n, { id, name }] of texts.slice(0, extent === 'whole' ? 120 : 24).entries()) {
+// Fine-tuning learns from what most labels are of: from images much sooner than from texts.
+const images = items.filter(({ parts }) => parts.some(({ kind }) => kind === 'image'));
+const labelled = isWhole ? [...images, ...texts.slice(0, 24)] : texts.slice(0, 24);
+for (const [n, { id, name }] of labelled.entries()) {
   await client.annotations.add({
     ...act,
     item: id,
     act: 'label',
-    classes: [Number(name.split(' ').at(-1)) % 2 ? `${mark} red` : 'blue'],
+    classes: [Number(/\d+(?=\D*$)/.exec(name)?.[0]) % 2 ? `${mark} red` : 'blue'],
   });
   if (n % 10 === 0) await client.annotations.add({ ...act, item: id, act: 'comment', text: `${mark} called` });
 }
@@ -80,7 +88,7 @@ await until(async () => (await client.status()).modelVersion !== null);
 await client.queue.next({ count: 8 });
 await client.items.explain({ item: texts[0].id }).catch(() => undefined);
 await client.evidence.report();
-const tuned = extent === 'whole' ? await tune() : null;
+const tuned = isWhole ? await tune() : null;
 
 // What goes wrong is said to the desk; the log has no part in it.
 const refused = [

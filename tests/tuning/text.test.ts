@@ -55,6 +55,16 @@ describe('A network on terms', () => {
     expect([...(logits.data as Float32Array)].map((x) => Math.round(x * 1e4) / 1e4)).toEqual([11, 22, 10.5, 24]);
   });
 
+  it('is planned where the labelled items are texts, although the pool has images too', () => {
+    const image: Preparation = { kind: 'image', resize: 'squash', side: 8, mean: [0, 0, 0], std: [1, 1, 1] } as never;
+    const card = { ...cardOf(TERMS), parts: [image, TERMS] };
+    const planned = (labels: { image: number; text: number }) =>
+      planFor(card, { task: 'classify', labels, imported: { image: false, text: false }, flip: false });
+    expect(planned({ image: 0, text: 5000 })).toMatchObject({ place: 1, networks: [{ kind: 'terms' }] });
+    expect(planned({ image: 500, text: 500 }).place).toBe(0);
+    expect(() => planned({ image: 3, text: 2 })).toThrow('There are 3 labelled items');
+  });
+
   it('is not offered below the labels from which it gains, and says what helps sooner', () => {
     try {
       plan(TERMS, LEAST_TERMS_LABELS - 1);
