@@ -106,15 +106,11 @@ function libvipsComponents(platform: Platform): Component[] {
   });
 }
 
-/** SQLite's and its encryption's versions, from the sources that the driver was compiled from. */
+/** SQLite's version, from the source that the driver was compiled from. */
 function sqliteComponents(): Component[] {
   const header = readFileSync(join(ROOT, 'node_modules/better-sqlite3/deps/sqlite3/sqlite3.h'), 'utf8');
-  const versionOf = (pattern: RegExp) => pattern.exec(header)?.[1] ?? null;
-  const driver = 'better-sqlite3-multiple-ciphers';
-  return [
-    inside(driver, 'SQLite', versionOf(/#define SQLITE_VERSION\s+"([^"]+)"/), 'blessing'),
-    inside(driver, 'SQLite3 Multiple Ciphers', versionOf(/SQLITE3MC_VERSION_STRING\s+"\D+3[^"]*?([\d.]+)"/), 'MIT'),
-  ];
+  const version = /#define SQLITE_VERSION\s+"([^"]+)"/.exec(header)?.[1] ?? null;
+  return [inside('better-sqlite3', 'SQLite', version, 'blessing')];
 }
 
 function onnxruntimeComponents(platform: Platform): Component[] {

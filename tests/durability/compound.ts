@@ -7,20 +7,18 @@ import { join } from 'node:path';
 import { createRng } from '../../main/domain/rng.ts';
 import { Bench, type Failure } from './failing.ts';
 import { forEachImage } from './power-loss.ts';
-import { FAST, readsAreHeard } from './strace.ts';
+import { FAST } from './strace.ts';
 import { wrongIn, type Ack } from './workload.ts';
 
 /** What may fail while a project is opened, labelled in and closed, and about how often each is called then. */
 const CALLS: [call: string, times: number][] = [
-  ...([
-    ['pwrite64', 40],
-    ['fsync', 12],
-    ['openat', 14],
-    ['ftruncate', 4],
-    ['unlink', 3],
-    ['close', 10],
-  ] as [string, number][]),
-  ...(readsAreHeard() ? [['pread64', 60] as [string, number]] : []),
+  ['pwrite64', 40],
+  ['fsync', 12],
+  ['openat', 14],
+  ['ftruncate', 4],
+  ['unlink', 3],
+  ['close', 10],
+  ['pread64', 60],
 ];
 /** What opening may say when something fails. */
 const FORESEEN = new Set(['ok', 'io-failed', 'disk-full', 'project-damaged']);

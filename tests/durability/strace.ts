@@ -70,12 +70,6 @@ export function straceLack(): string {
   return 'reason' in strace ? ` (${strace.reason})` : '';
 }
 
-/** Whether SQLite hears of a read that fails: SQLite3 Multiple Ciphers 2.4.0 takes it for one that went well. */
-export function readsAreHeard(): boolean {
-  const file = join(import.meta.dirname, '../../node_modules/better-sqlite3/package.json');
-  return (JSON.parse(readFileSync(file, 'utf8')) as { name: string }).name !== 'better-sqlite3-multiple-ciphers';
-}
-
 /** Runs Node on a script and gives its calls in order; `log` is where strace writes and is removed. */
 export function record(log: string, script: string, args: string[]): Call[] {
   const strace = findStrace();

@@ -50,7 +50,7 @@ beforeAll(async () => {
   expect(await build('desktop')).toBe(0);
   inside = inventory(platformNamed(), ['main', 'desk'])
     .filter(({ folder }) => folder !== null)
-    .map(({ name }) => (name === 'better-sqlite3-multiple-ciphers' ? 'better-sqlite3' : name));
+    .map(({ name }) => name);
   const { dependencies, devDependencies, optionalDependencies } = product;
   const desk = Object.entries(devDependencies).filter(([name]) => inside.includes(name) || name === 'electron');
   wanted = { ...dependencies, ...optionalDependencies, ...Object.fromEntries(desk) };

@@ -101,7 +101,8 @@ limit('usable after the start of the process, best of five', usableMs, OPEN_MS, 
 console.log(`  the engine’s memory after its first answers: ${openMemory.toFixed(0)} MB`);
 limit('the engine’s memory at most', memory, MEMORY_MB, 'MB');
 for (const [name, times] of taken) {
-  const at = (sorted: number[], share: number) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
+  const at = (sorted: number[], share: number) =>
+    sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
   const wall = times.map(({ wallMs }) => wallMs).toSorted((a, b) => a - b);
   const own = times.map(({ processorMs: ms }) => ms).toSorted((a, b) => a - b);
   console.log(
