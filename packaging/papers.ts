@@ -22,6 +22,8 @@ export function papers(
   refuseForeignCode(platform, files);
   return [
     { path: 'LICENSE', source: join(ROOT, 'LICENSE') },
+    // What checks an exported audit trail without this program.
+    { path: 'verify-audit.mjs', source: join(ROOT, 'resources/verify-audit.mjs') },
     { path: 'THIRD-PARTY-NOTICES.txt', source: Buffer.from(notices(components)) },
     billOfMaterials(platform, components, files),
   ];

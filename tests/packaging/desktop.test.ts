@@ -30,7 +30,7 @@ const here = platformNamed();
 const IN_ARCHIVE =
   /^(package\.json|beside\.json|out\/(shell\/[\w-]+\.js|preload\/preload\.cjs|renderer\/(index\.html|assets\/[\w-]+\.(js|css|woff2|svg))))$/;
 const BESIDE =
-  /^(engine\/(package\.json|out\/main\/[\w-]+\.js|node_modules\/.+)|node\/(node(\.exe)?|LICENSE)|LICENSE|apparmor-profile|THIRD-PARTY-NOTICES\.txt|sbom\.cdx\.json|SHA256SUMS)$/;
+  /^(engine\/(package\.json|out\/main\/[\w-]+\.js|node_modules\/.+)|node\/(node(\.exe)?|LICENSE)|LICENSE|apparmor-profile|THIRD-PARTY-NOTICES\.txt|sbom\.cdx\.json|verify-audit\.mjs|SHA256SUMS)$/;
 const NATIVE_HERE = [
   'engine/node_modules/@img/sharp-linux-x64/lib/sharp-linux-x64-0.35.5.node',
   'engine/node_modules/@img/sharp-libvips-linux-x64/lib/libvips-cpp.so.8.18.7',
