@@ -3,16 +3,7 @@
  * hint that starts with a verb, and whatever was in the project before is there after.
  */
 import { execFileSync } from 'node:child_process';
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { deflateSync } from 'node:zlib';
@@ -254,7 +245,7 @@ describe.skipIf(!isRoot || !onLinux)('A full disk (a small tmpfs; needs root on 
   const mount = join(work, 'small');
   beforeAll(() => {
     mkdirSync(mount);
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1500k', 'tmpfs', mount]);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=72m', 'tmpfs', mount]);
   });
   afterAll(() => void execFileSync('umount', ['-l', mount]));
 
@@ -265,13 +256,15 @@ describe.skipIf(!isRoot || !onLinux)('A full disk (a small tmpfs; needs root on 
     expect((await runJson<Imported>('import', dir, small, '--text', 'note', '--id', 'id')).json.added).toBe(2);
     expect((await runCli(['label', dir, 'p', 'yes'])).code).toBe(0);
     const rows = Array.from({ length: 400 }, (_, i) => `r${i},${`text number ${i} `.repeat(400)}`);
+    // Long work leaves 64 MB for labels: what is left here is not enough for it.
+    const ballast = join(mount, 'ballast');
+    writeFileSync(ballast, Buffer.alloc(68 << 20));
     const large = file('large.csv', `id,note\n${rows.join('\n')}\n`);
     await expectTrouble('disk-full', 'import', dir, large, '--text', 'note', '--id', 'id');
-    for (const name of readdirSync(mount)) if (name !== 'project') rmSync(join(mount, name), { force: true });
-    execFileSync('mount', ['-o', 'remount,size=64m', mount]);
+    expect((await runCli(['label', dir, 'q', 'no'])).code).toBe(0);
+    rmSync(ballast);
     const { json: status } = await runJson<{ labelled: number; items: number }>('status', dir);
-    expect(status.labelled).toBe(1);
-    expect(status.items).toBeGreaterThanOrEqual(2);
+    expect(status).toMatchObject({ labelled: 2, items: 2 });
     expect((await runJson<{ ok: boolean }>('verify', dir)).json.ok).toBe(true);
   });
 });
