@@ -63,8 +63,10 @@ export class Wizard extends Attempt {
 
   async browse(dir?: string): Promise<void> {
     await this.attempt(async () => {
+      const before = this.path;
       this.listing = await this.#desk.engine.call((api) => api.desk.browse(dir === undefined ? {} : { dir }));
-      this.path = this.listing.dir;
+      // What somebody has typed meanwhile is not written over.
+      if (this.path === before) this.path = this.listing.dir;
       this.picked = [];
     });
   }

@@ -1,6 +1,7 @@
 /**
- * SIGKILL to a fine-tuning run and every process of it, thirty times: it always goes on, and
- * ends with the file that an undisturbed run ends with, byte for byte.
+ * SIGKILL to a fine-tuning run and every process of it, again and again: it always goes on, and
+ * ends with the file that an undisturbed run ends with, byte for byte. Thirty times in
+ * `npm run soak`, eight times here.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,7 +14,7 @@ import { readCheckpoint } from '../../main/tuning/index.ts';
 import { closed, done, imported, newFolder, newProject, until } from './small-projects.ts';
 import { CLASSES, writeStripes } from './striped-project.ts';
 
-const KILLS = 30;
+const KILLS = process.env.MARGINALIA_WHOLE_LOOP ? 30 : 8;
 const HOST = fileURLToPath(new URL('./tuning-host.ts', import.meta.url));
 
 interface Outcome {
