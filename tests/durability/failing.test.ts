@@ -21,7 +21,7 @@ async function wrongOf(operations: OperationName[], choose: (all: Failure[]) => 
   try {
     const surveys = bench.survey(operations);
     const wrong: string[] = [];
-    await bench.run(choose(someFailures(surveys, 61)), surveys, (failure, { outcome }, found) => {
+    await bench.run(choose(someFailures(surveys, 31)), surveys, (failure, { outcome }, found) => {
       wrong.push(...found.map((line) => `${named(failure)}: ${outcome}: ${line}`));
     });
     return wrong;
