@@ -4,14 +4,10 @@
  */
 import { defineConfig } from 'vitest/config';
 
-/** Set by the parts of `npm run soak` that run a test whole. */
-const isWhole = process.env.MARGINALIA_WHOLE_LOOP !== undefined;
-
 export default defineConfig({
   test: {
     include: ['tests/**/*.test.ts'],
-    // Floods of the web host stall a busy machine for minutes: `npm run soak -- --only web-load` has them.
-    exclude: ['tests/e2e/**', 'node_modules/**', ...(isWhole ? [] : ['tests/hosts/web-load.test.ts'])],
+    exclude: ['tests/e2e/**', 'node_modules/**'],
     // Tests that open ONNX Runtime by themselves report to nobody either.
     env: { ORT_DISABLE_TELEMETRY: '1' },
     pool: 'forks',

@@ -188,7 +188,11 @@ export async function startWebHost(
 function send(path: string, request: IncomingMessage, response: ServerResponse): void {
   if (request.method === 'HEAD') return void response.end();
   const file = createReadStream(path);
-  file.once('open', () => pipeline(file, response, () => undefined));
+  file.once('open', () => {
+    // The client may have gone while the file was opened; `pipeline` would throw, and end the host.
+    if (response.destroyed || response.closed) file.destroy();
+    else pipeline(file, response, () => undefined);
+  });
   file.once('error', () => {
     if (response.headersSent) response.destroy();
     else reply(response, 404, 'The file is not there any more.');

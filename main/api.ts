@@ -345,7 +345,7 @@ export const contract = {
       .input(
         v.object({
           state: v.optional(StateShape),
-          search: v.optional(v.string()),
+          search: v.optional(v.pipe(v.string(), v.maxLength(1000))),
           after: v.optional(Count, 0),
           limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(500)), 100),
         }),
