@@ -18,7 +18,7 @@ import { EngineError } from '../domain/errors.ts';
 import type { ItemId, Role } from '../domain/item.ts';
 import type { LabelSchema } from '../domain/schema.ts';
 import type { Db } from './connection.ts';
-import { assertFull, fromJson } from './connection.ts';
+import { fromJson } from './connection.ts';
 import type { AuditLog } from './audit.ts';
 import type { StateKeeper, Tally } from './counters.ts';
 import { checkDraft, invalid } from './drafts.ts';
@@ -198,7 +198,6 @@ export function createAnnotationWriter(
   const retraction = db.prepare<[number], { sequence: number }>(
     `SELECT sequence FROM annotations a WHERE retracts = ? AND NOT EXISTS (SELECT 1 FROM annotations rr WHERE rr.retracts = a.sequence)`,
   );
-  let checked = false;
 
   function checkRetraction(sequence: number, item: ItemId): void {
     const target = reader.get(sequence);
@@ -287,10 +286,7 @@ export function createAnnotationWriter(
   });
 
   function append(draft: AnnotationDraft, call = 'annotations.add'): Annotation {
-    const annotation = transaction.immediate(draft, call);
-    if (!checked) assertFull(db);
-    checked = true;
-    return annotation;
+    return transaction.immediate(draft, call);
   }
 
   const takeBack = (call: string, target: { item: ItemId; sequence: number }, annotator: string) =>

@@ -10,7 +10,7 @@ import path from 'node:path';
 import Database from 'better-sqlite3';
 import { EngineError } from '../domain/errors.ts';
 import { discard, makeFolder, openBlobs, removeFile, syncFile, syncFolder } from './blobs.ts';
-import { APPLICATION_ID, assertFull, readThroughLog, translated, type Db } from './connection.ts';
+import { APPLICATION_ID, assertFull, translated, type Db } from './connection.ts';
 import { takeLock } from './lock.ts';
 import { bytesOf, requireRoom } from './room.ts';
 import { refuseToMakeIn } from './whereabouts.ts';
@@ -38,7 +38,6 @@ export function backupProject(dir: string, file: string): BackupResult {
     refuseOther(file);
     removeFile(temporary);
     try {
-      readThroughLog(path.join(dir, 'project.sqlite'));
       const source = new Database(path.join(dir, 'project.sqlite'), {
         readonly: true,
         fileMustExist: true,

@@ -5,7 +5,6 @@
  * reads it back. After a failed write to the disk a connection is not trusted: every
  * further call says so until the project is opened again.
  */
-import fs from 'node:fs';
 import Database from 'better-sqlite3';
 import { assert, EngineError } from '../domain/errors.ts';
 
@@ -16,10 +15,7 @@ export const APPLICATION_ID = 0x4d52474e;
 
 /** The one connection that writes, still without write-ahead log: nothing is changed before the caller has looked at the file. It waits a quarter of a second at most: only a reader's checkpoint can stand in the way. */
 export function connectWriter(file: string): Db {
-  const db = translated({ file }, () => {
-    readThroughLog(file);
-    return new Database(file, { timeout: 250 });
-  });
+  const db = translated({ file }, () => new Database(file, { timeout: 250 }));
   try {
     translated({ file }, () => {
       db.pragma('synchronous = FULL');
@@ -37,19 +33,6 @@ export function connectWriter(file: string): Db {
   }
 }
 
-/** Reads a database's write-ahead log once before SQLite does: this driver takes a read that fails for the log's end, and what was committed after it would be gone without a word (decision 0018). */
-export function readThroughLog(file: string): void {
-  const log = `${file}-wal`;
-  if (!fs.existsSync(log)) return;
-  const fd = fs.openSync(log, 'r');
-  try {
-    const piece = Buffer.allocUnsafe(1 << 20);
-    for (let at = 0, read = 1; read > 0; at += read) read = fs.readSync(fd, piece, 0, piece.length, at);
-  } finally {
-    fs.closeSync(fd);
-  }
-}
-
 /** Turns the write-ahead log on, so that others can read while this connection writes. */
 export function enterWal(db: Db): void {
   const mode = db.pragma('journal_mode = WAL', { simple: true });
@@ -59,10 +42,7 @@ export function enterWal(db: Db): void {
 
 /** A connection that cannot write, beside an open writer or without one. */
 export function connectReader(file: string): Db {
-  const db = translated({ file }, () => {
-    readThroughLog(file);
-    return new Database(file, { readonly: true, fileMustExist: true, timeout: 2000 });
-  });
+  const db = translated({ file }, () => new Database(file, { readonly: true, fileMustExist: true, timeout: 2000 }));
   try {
     translated({ file }, () => {
       db.pragma('query_only = ON');

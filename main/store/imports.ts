@@ -12,7 +12,7 @@ import type { LabelSchema } from '../domain/schema.ts';
 import { IMPORTER, type Appending } from './annotations.ts';
 import type { AuditLog } from './audit.ts';
 import type { Db } from './connection.ts';
-import { assertFull, fromJson } from './connection.ts';
+import { fromJson } from './connection.ts';
 import type { StateKeeper, StateRow, Tally } from './counters.ts';
 import { checkClasses } from './drafts.ts';
 
@@ -239,11 +239,7 @@ export function createImporter(context: Context): AddCandidates {
     return result;
   });
 
-  return (candidates, batch) => {
-    const result = transaction.immediate(candidates, batch);
-    assertFull(db);
-    return result;
-  };
+  return (candidates, batch) => transaction.immediate(candidates, batch);
 }
 
 const labelIn = (state: StateRow | undefined) =>
