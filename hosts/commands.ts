@@ -309,7 +309,7 @@ export const commands: Record<string, Command> = {
     run: (context) =>
       withProject(context.positionals[0], context, async (project) => {
         const file = resolve(context.positionals[1]);
-        project.backup(file);
+        await project.safekeeping.backup(file, ACCOUNT);
         return { json: { file }, text: `Wrote ${file}.` };
       }),
   },

@@ -38,7 +38,7 @@ import { imagePartOf, recordOf, resolveItem } from './item-lookup.ts';
 import { Jobs, type JobControl, type JobResult } from './jobs.ts';
 import { LooksDesk } from './looks-desk.ts';
 import { Loop, type ChangeKind } from './loop.ts';
-import { createProject, openProject, type BackupResult, type ProjectStore, type Verification } from './store/index.ts';
+import { createProject, openProject, type ProjectStore, type Verification } from './store/index.ts';
 import { exportLabels } from './labels-out.ts';
 import { isBlind, recordedAs } from './rereads.ts';
 import { SafekeepingDesk } from './safekeeping-desk.ts';
@@ -479,15 +479,6 @@ export class Project {
 
   verify(): Verification {
     return this.#store.verify();
-  }
-
-  backup(file: string, who = ACCOUNT): BackupResult {
-    const made = this.#store.backup(file);
-    return this.#store.recorded(
-      { who, call: 'project.backup' },
-      () => made,
-      ({ blobs, sizeBytes }) => ({ blobs, sizeBytes }),
-    );
   }
 }
 
