@@ -29,7 +29,7 @@ import {
 import { desktopConfig, type Staged } from './desktop-config.ts';
 import { inventory } from './inventory.ts';
 import { papers, versionOfNode } from './papers.ts';
-import { PackagingTrouble, platformNamed, ROOT, type Platform } from './platforms.ts';
+import { platformNamed, ROOT, runCommand, type Platform } from './platforms.ts';
 import { keepToBudget, partSizes, sizeTable } from './sizes.ts';
 
 /** What Electron loads; `shell` and `preload` are the window's, `renderer` is the desk. */
@@ -115,12 +115,4 @@ async function main(argv: string[]): Promise<number> {
   return 0;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  try {
-    process.exitCode = await main(process.argv.slice(2));
-  } catch (error) {
-    if (!(error instanceof PackagingTrouble)) throw error;
-    console.error(error.message);
-    process.exitCode = 1;
-  }
-}
+if (process.argv[1] === fileURLToPath(import.meta.url)) await runCommand(main);

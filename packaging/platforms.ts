@@ -73,6 +73,17 @@ export const PLATFORMS: Record<PlatformName, Platform> = {
 /** A foreseeable end of a packaging script: its message is all that a person needs. */
 export class PackagingTrouble extends Error {}
 
+/** Runs a packaging command with the program's arguments and sets the exit code; foreseeable trouble is one sentence. */
+export async function runCommand(main: (argv: string[]) => Promise<number>): Promise<void> {
+  try {
+    process.exitCode = await main(process.argv.slice(2));
+  } catch (error) {
+    if (!(error instanceof PackagingTrouble)) throw error;
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}
+
 /** The platform called `name`; this machine's without one. */
 export function platformNamed(name = `${process.platform}-${process.arch}`): Platform {
   const found = Object.hasOwn(PLATFORMS, name) ? PLATFORMS[name as PlatformName] : undefined;

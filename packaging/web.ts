@@ -19,7 +19,7 @@ import { appFiles, checksums, nodeFiles, writeFolder, type PackedFile } from './
 import { inventory } from './inventory.ts';
 import { launchers } from './launchers.ts';
 import { papers, versionOfNode } from './papers.ts';
-import { PackagingTrouble, platformNamed, product, ROOT, type Platform } from './platforms.ts';
+import { platformNamed, product, ROOT, runCommand, type Platform } from './platforms.ts';
 import { keepToBudget, partSizes, sizeOf, sizeTable } from './sizes.ts';
 
 const BUNDLES = ['main', 'renderer'];
@@ -67,12 +67,4 @@ async function main(argv: string[]): Promise<number> {
   return 0;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  try {
-    process.exitCode = await main(process.argv.slice(2));
-  } catch (error) {
-    if (!(error instanceof PackagingTrouble)) throw error;
-    console.error(error.message);
-    process.exitCode = 1;
-  }
-}
+if (process.argv[1] === fileURLToPath(import.meta.url)) await runCommand(main);

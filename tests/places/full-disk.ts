@@ -242,6 +242,17 @@ function work(dir: string, disk: string, name: string, times: number, spoil: boo
   }
 }
 
+/** Opens and closes a project, and notes how that went. */
+function tryOpening(dir: string, result: Filled): void {
+  try {
+    openProject(dir, { clock }).close();
+    result.done = 1;
+  } catch (error) {
+    result.full = true;
+    if (!isFull(error)) result.problems.push(`opening: ${String(error)}`);
+  }
+}
+
 /** Opens a project of an older format on the disk: it is brought up whole, or stays as it was. */
 function migrateOn(dir: string, result: Filled): void {
   const old = fs.readFileSync(new URL('../migrations/format-1.sqlite', import.meta.url));
@@ -253,13 +264,7 @@ function migrateOn(dir: string, result: Filled): void {
     result.full = true;
     return;
   }
-  try {
-    openProject(dir, { clock }).close();
-    result.done = 1;
-  } catch (error) {
-    result.full = true;
-    if (!isFull(error)) result.problems.push(`opening: ${String(error)}`);
-  }
+  tryOpening(dir, result);
   const strays = fs.readdirSync(dir).filter((name) => name.includes('partial'));
   if (strays.length > 0) result.problems.push(`left behind: ${strays.join(', ')}`);
   // On a larger disk it goes on from whatever is there.
@@ -278,13 +283,7 @@ function openOn(dir: string, disk: string, result: Filled): void {
   } catch {
     fs.closeSync(ballast);
   }
-  try {
-    openProject(dir, { clock }).close();
-    result.done = 1;
-  } catch (error) {
-    result.full = true;
-    if (!isFull(error)) result.problems.push(`opening: ${String(error)}`);
-  }
+  tryOpening(dir, result);
   fs.rmSync(path.join(disk, 'ballast'));
   const store = openProject(dir, { clock });
   if (store.annotations.head().sequence !== FIRST_ITEMS || !store.verify().ok) result.problems.push('not whole');

@@ -10,7 +10,7 @@ import Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createRng } from '../../main/domain/rng.ts';
 import { createProject, openProject, openReader, restoreBackup, type ProjectStore } from '../../main/store/index.ts';
-import { closing, codeOf, fill, newProject, temporaryFolder, tickingClock } from './projects.ts';
+import { closing, codeOf, fill, newProject, tampered, temporaryFolder, tickingClock } from './projects.ts';
 
 const clock = tickingClock();
 const FILES = ['project.sqlite', 'project.head'] as const;
@@ -117,28 +117,7 @@ describe('verify', () => {
   });
   afterAll(() => fs.rmSync(dir, { recursive: true, force: true }));
 
-  /** The problems' codes after the file was changed by other means. */
-  function after(change: (db: Database.Database) => void): string[] {
-    for (const suffix of ['-wal', '-shm']) fs.rmSync(path.join(dir, `project.sqlite${suffix}`), { force: true });
-    for (const name of FILES) fs.writeFileSync(path.join(dir, name), bytes[name]);
-    const db = new Database(path.join(dir, 'project.sqlite'));
-    db.pragma('journal_mode = MEMORY');
-    db.pragma('synchronous = OFF');
-    db.pragma('ignore_check_constraints = ON');
-    const triggers = db
-      .prepare<[], { name: string; sql: string }>(
-        `SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'audit'`,
-      )
-      .all();
-    for (const { name } of triggers) db.exec(`DROP TRIGGER ${name}`);
-    change(db);
-    for (const { sql } of triggers) db.exec(sql);
-    db.close();
-    const reader = openReader(dir);
-    const { problems } = reader.verify();
-    reader.close();
-    return problems.map(({ code }) => code);
-  }
+  const after = (change: (db: Database.Database) => void) => tampered(dir, bytes, change).map(({ code }) => code);
 
   it('finds nothing in a trail that was left alone', () => {
     expect(after(() => {})).toEqual([]);
@@ -182,8 +161,9 @@ describe('verify', () => {
 
   it('misses a cut-off end without the line beside the database: that line is what finds it', () => {
     const cut = (db: Database.Database) => {
-      db.exec(`DELETE FROM audit WHERE entry = 14; DROP TRIGGER annotations_no_delete;
-        DELETE FROM item_state; DELETE FROM annotations WHERE sequence = 12`);
+      db.exec(
+        `DELETE FROM audit WHERE entry = 14; DELETE FROM item_state; DELETE FROM annotations WHERE sequence = 12`,
+      );
     };
     expect(after(cut)).toContain('head-differs');
     bytes['project.head'] = Buffer.from(bytes['project.head']);

@@ -11,7 +11,14 @@ import { createInterface } from 'node:readline';
 import { afterEach } from 'vitest';
 import { EngineError } from '../../main/domain/errors.ts';
 import { itemIdOf, type Candidate, type Fingerprint, type ItemId, type TextPart } from '../../main/domain/item.ts';
-import { createProject, type NewProject, type ProjectStore } from '../../main/store/index.ts';
+import Database from 'better-sqlite3';
+import {
+  createProject,
+  openReader,
+  type NewProject,
+  type ProjectStore,
+  type VerificationProblem,
+} from '../../main/store/index.ts';
 
 const folders: string[] = [];
 const open: { close(): void }[] = [];
@@ -49,6 +56,33 @@ export function newProject(options: Partial<NewProject> = {}, dir = temporaryFol
     clock: tickingClock(),
   };
   return closing(createProject(dir, { ...given, ...options }));
+}
+
+/** What `verify` says of the project whose `files` are put into `dir`, after `change` was made to its database by other means: no trigger hinders it. */
+export function tampered(
+  dir: string,
+  files: Readonly<Record<string, Buffer>>,
+  change: (db: Database.Database) => void,
+): VerificationProblem[] {
+  const file = path.join(dir, 'project.sqlite');
+  for (const suffix of ['-wal', '-shm']) fs.rmSync(file + suffix, { force: true });
+  for (const [name, bytes] of Object.entries(files)) fs.writeFileSync(path.join(dir, name), bytes);
+  const db = new Database(file);
+  db.pragma('journal_mode = MEMORY');
+  db.pragma('synchronous = OFF');
+  db.pragma('foreign_keys = OFF');
+  db.pragma('ignore_check_constraints = ON');
+  const triggers = db
+    .prepare<[], { name: string; sql: string }>(`SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'`)
+    .all();
+  for (const { name } of triggers) db.exec(`DROP TRIGGER ${name}`);
+  change(db);
+  for (const { sql } of triggers) db.exec(sql);
+  db.close();
+  const reader = openReader(dir);
+  const { problems } = reader.verify();
+  reader.close();
+  return problems;
 }
 
 export function textPart(text: string): TextPart {

@@ -5,7 +5,7 @@ import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openBlobs, openReader, type VerificationProblem } from '../../main/store/index.ts';
-import { closing, fill, newProject, temporaryFolder } from './projects.ts';
+import { closing, fill, newProject, tampered, temporaryFolder } from './projects.ts';
 
 const FILES = ['project.sqlite', 'project.head'] as const;
 const ROWS = 8;
@@ -68,28 +68,7 @@ beforeAll(() => {
 });
 afterAll(() => fs.rmSync(dir, { recursive: true, force: true }));
 
-/** What `verify` says of the project after `change` was made to its file by other means. */
-function after(change: (db: Database.Database) => void): VerificationProblem[] {
-  const file = path.join(dir, 'project.sqlite');
-  for (const suffix of ['-wal', '-shm']) fs.rmSync(file + suffix, { force: true });
-  for (const name of FILES) fs.writeFileSync(path.join(dir, name), bytes[name]);
-  const db = new Database(file);
-  db.pragma('journal_mode = MEMORY');
-  db.pragma('synchronous = OFF');
-  db.pragma('foreign_keys = OFF');
-  db.pragma('ignore_check_constraints = ON');
-  const triggers = db
-    .prepare<[], { name: string; sql: string }>(`SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'`)
-    .all();
-  for (const { name } of triggers) db.exec(`DROP TRIGGER ${name}`);
-  change(db);
-  for (const { sql } of triggers) db.exec(sql);
-  db.close();
-  const reader = openReader(dir);
-  const { problems } = reader.verify();
-  reader.close();
-  return problems;
-}
+const after = (change: (db: Database.Database) => void) => tampered(dir, bytes, change);
 
 const named = (problems: VerificationProblem[], sequence: number) =>
   problems.some(({ where }) => where === `annotation ${sequence}`);
