@@ -160,12 +160,7 @@ export class ClaimsDesk {
     const { store, changed, seed: seedOf } = this.#parts;
     const record = claimInForce(store.reports);
     const by = { who, call: 'evidence.spotCheck' };
-    if (!record)
-      return store.recorded(
-        by,
-        () => ({ drawn: 0 }),
-        (done) => done,
-      );
+    if (!record) return store.recorded(by, () => ({ drawn: 0 }));
     const before = store.reports.auditDraws();
     const gone = new Set([...store.items.decided(), ...before.map(({ item }) => store.items.seqOf(item))]);
     const open = this.#knownOf(record).claimed.items.filter((seq) => !gone.has(seq));
@@ -178,7 +173,7 @@ export class ClaimsDesk {
       store.queue.replace([...this.waiting(), ...store.queue.next(store.queue.remaining())], { keepFirst: 0 });
       return { drawn, look: record.look };
     };
-    const { drawn } = store.recorded(by, draw, (done) => done);
+    const { drawn } = store.recorded(by, draw);
     changed('queue');
     return { drawn };
   }

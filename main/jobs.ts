@@ -153,11 +153,7 @@ export class Jobs {
   /** Errors: `job-unknown`. A job that has ended stays as it is. */
   cancel(id: string, who = ACCOUNT): JobData {
     const row = this.#known(id);
-    this.#store.recorded(
-      { who, call: 'jobs.cancel' },
-      () => ({ job: id }),
-      (subject) => subject,
-    );
+    this.#store.recorded({ who, call: 'jobs.cancel' }, () => ({ job: id }));
     this.#running.get(id)?.controller.abort();
     return this.#view(row);
   }

@@ -355,11 +355,7 @@ export class Project {
     const interrupted = this.#store.jobs.interrupted().find((job) => job.kind === 'tune');
     const by = { who, call: 'training.tune' };
     if (!interrupted || this.jobs.isActive('tune')) return this.#tuning.start(request, undefined, by);
-    this.#store.recorded(
-      by,
-      () => ({ job: interrupted.id }),
-      (subject) => subject,
-    );
+    this.#store.recorded(by, () => ({ job: interrupted.id }));
     return this.#tuning.start(interrupted.params as TuneRequest, interrupted.id);
   }
 

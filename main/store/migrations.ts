@@ -248,7 +248,7 @@ function copyWhole(db: Db, to: string): void {
   }
 }
 
-/** Brings the file to the newest format; A new file takes all steps and `fill` in one transaction, so that a project is there whole or not at all. Returns the backup made before changing an older file, or null. */
+/** Brings the file to the newest format; a new file takes all steps and `fill` in one transaction, so that a project is there whole or not at all. Returns the backup made before changing an older file, or null. */
 export function migrate(db: Db, file: string, fill?: (db: Db) => void, migrations = MIGRATIONS): string | null {
   const from = versionOf(db);
   let backup: string | null = null;

@@ -98,7 +98,7 @@ export interface ProjectStore extends Omit<ProjectReader, 'items'> {
   readonly reports: ReportWriter;
   readonly tray: TrayWriter;
   readonly jobs: JobWriter;
-  /** Does `work`, which changes the project and takes no time, and leaves one entry of the audit trail in the same transaction; neither is there without the other. `subject` may follow from what was done. */
+  /** Does `work`, which changes the project and takes no time, and leaves one entry of the audit trail in the same transaction; neither is there without the other. The entry's subject is what `work` returns, or what `subject` makes of it. */
   recorded<T>(deed: By, work: () => T, subject?: (done: T) => unknown): T;
   /** The copy of the project file made before an older format was brought up, or null. */
   readonly migrationBackup: string | null;
@@ -267,7 +267,7 @@ function composeStore(
     audit.append({ ...deed, subject: subject(done) });
     return done;
   });
-  function recorded<T>(deed: By, work: () => T, subject: (done: T) => unknown = () => null): T {
+  function recorded<T>(deed: By, work: () => T, subject: (done: T) => unknown = (done) => done): T {
     try {
       return transaction.immediate(deed, work, subject as (done: unknown) => unknown) as T;
     } catch (error) {
