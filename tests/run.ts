@@ -1,16 +1,18 @@
 /**
- * `npm test`: every check this project has, in order, on one Node: types, lint, build, unit
- * and integration tests (some serve the desk that was built), and end to end in a real
- * Chromium. All of it runs even when something fails; passing steps are one line, failing
- * ones are shown in full, and the last line counts: `N passed, N failed`. Nothing tested is
- * a failure.
+ * `npm test`: every check this project has, on one Node: types, lint and build side by side,
+ * then unit and integration tests (some serve the desk that was built), then end to end in a
+ * real Chromium. All of it runs even when something fails; passing steps are one line,
+ * failing ones are shown in full, and the last line counts: `N passed, N failed`. Nothing
+ * tested is a failure.
  *
  * `--only types,lint,build,unit,e2e` runs some steps; other arguments go to the test
  * runners as filters (`npm test -- --only unit tests/store`).
  */
 import { compile } from '@inlang/paraglide-js';
-import { spawn } from 'node:child_process';
+import { fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stripVTControlCharacters } from 'node:util';
@@ -20,6 +22,8 @@ import { provideChromium } from './chromium.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const RESULTS = join(ROOT, 'test-results');
+/** Hundreds of processes of this program begin while it is tested; the compiled modules of one serve the next. Keyed by their contents. */
+process.env.NODE_COMPILE_CACHE ??= join(ROOT, 'node_modules/.cache/compiled');
 
 interface Step extends Counts {
   name: string;
@@ -96,8 +100,9 @@ function suite(
   });
 }
 
-async function types(): Promise<void> {
-  await step('messages compile', async () => {
+/** What `types` and `build` both read. */
+const messages = () =>
+  step('messages compile', async () => {
     try {
       await compile(messageOptions);
       return { passed: 1, failed: 0, skipped: 0, output: '' };
@@ -105,24 +110,50 @@ async function types(): Promise<void> {
       return { passed: 0, failed: 1, skipped: 0, output: `messages compile:\n${String(error)}` };
     }
   });
-  await check('types (tsc)', 'typescript/bin/tsc', ['--noEmit', '-p', '.']);
-  await check('types (svelte-check)', 'svelte-check/bin/svelte-check', [
-    ...['--workspace', 'renderer', '--tsconfig', './tsconfig.json', '--output', 'human', '--fail-on-warnings'],
-  ]);
+
+type Check = () => Promise<void>;
+
+const types: Check[] = [
+  () => check('types (tsc)', 'typescript/bin/tsc', ['--noEmit', '-p', '.']),
+  () =>
+    check('types (svelte-check)', 'svelte-check/bin/svelte-check', [
+      ...['--workspace', 'renderer', '--tsconfig', './tsconfig.json', '--output', 'human', '--fail-on-warnings'],
+    ]),
+];
+
+const lint: Check[] = [
+  () => check('format (prettier)', 'prettier/bin/prettier.cjs', ['--check', '--log-level=warn', '.']),
+  () => check('lint (oxlint)', 'oxlint/bin/oxlint', ['--type-aware', '--deny-warnings', '.']),
+  () =>
+    check('lint (eslint, components)', 'eslint/bin/eslint.js', [
+      ...['--max-warnings=0', '--no-error-on-unmatched-pattern', 'renderer'],
+    ]),
+  () => check('unused code (knip)', 'knip/bin/knip.js', ['--no-progress']),
+];
+
+const bundle: Check[] = [() => check('build (three bundles)', '../hosts/build.ts', [])];
+
+async function sideBySide(checks: Check[]): Promise<void> {
+  const waiting = [...checks];
+  const lane = async () => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) await next();
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, lane));
 }
 
-async function lint(): Promise<void> {
-  await check('lint (oxlint)', 'oxlint/bin/oxlint', ['--type-aware', '--deny-warnings', '.']);
-  await check('lint (eslint, components)', 'eslint/bin/eslint.js', [
-    '--max-warnings=0',
-    '--no-error-on-unmatched-pattern',
-    'renderer',
-  ]);
-  await check('format (prettier)', 'prettier/bin/prettier.cjs', ['--check', '--log-level=warn', '.']);
-  await check('unused code (knip)', 'knip/bin/knip.js', ['--no-progress']);
+/** Compute is killed when a project closes; one that ends by itself leaves its compiled modules to the others. */
+async function compileCompute(): Promise<void> {
+  const child = fork(join(ROOT, 'main/compute.ts'), [], {
+    serialization: 'advanced',
+    stdio: 'ignore',
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+  });
+  child.disconnect();
+  await once(child, 'exit');
 }
 
 async function unit(filters: string[]): Promise<void> {
+  await compileCompute();
   const report = join(RESULTS, 'vitest.json');
   await suite(
     'unit and integration',
@@ -134,10 +165,6 @@ async function unit(filters: string[]): Promise<void> {
       ]),
     countVitest,
   );
-}
-
-async function bundle(): Promise<void> {
-  await check('build (three bundles)', '../hosts/build.ts', []);
 }
 
 async function endToEnd(filters: string[]): Promise<void> {
@@ -157,20 +184,25 @@ async function endToEnd(filters: string[]): Promise<void> {
   );
 }
 
-const STEPS: Record<string, (filters: string[]) => Promise<void>> = { types, lint, build: bundle, unit, e2e: endToEnd };
+const CHECKS: Record<string, Check[]> = { types, lint, build: bundle };
+const SUITES: Record<string, (filters: string[]) => Promise<void>> = { unit, e2e: endToEnd };
+const STEPS = [...Object.keys(CHECKS), ...Object.keys(SUITES)];
 
 async function main(argv: string[]): Promise<number> {
   const at = argv.indexOf('--only');
-  const wanted = at < 0 ? Object.keys(STEPS) : (argv[at + 1] ?? '').split(',');
+  const wanted = at < 0 ? STEPS : (argv[at + 1] ?? '').split(',');
   const filters = at < 0 ? argv : argv.toSpliced(at, 2);
-  const unknown = wanted.filter((name) => !(name in STEPS));
+  const unknown = wanted.filter((name) => !STEPS.includes(name));
   if (unknown.length > 0) {
-    console.error(`There is no step “${unknown.join(', ')}”. Choose among ${Object.keys(STEPS).join(', ')}.`);
+    console.error(`There is no step “${unknown.join(', ')}”. Choose among ${STEPS.join(', ')}.`);
     return 2;
   }
   mkdirSync(RESULTS, { recursive: true });
   const began = performance.now();
-  for (const [name, run] of Object.entries(STEPS)) if (wanted.includes(name)) await run(filters);
+  const checks = Object.entries(CHECKS).flatMap(([name, some]) => (wanted.includes(name) ? some : []));
+  if (checks.length > 0) await messages();
+  await sideBySide(checks);
+  for (const [name, run] of Object.entries(SUITES)) if (wanted.includes(name)) await run(filters);
   const total: Counts = { passed: 0, failed: 0, skipped: 0 };
   for (const { passed, failed, skipped } of steps) {
     total.passed += passed;

@@ -15,6 +15,8 @@ import { closed, done, imported, newFolder, newProject, until } from './small-pr
 import { CLASSES, writeStripes } from './striped-project.ts';
 
 const KILLS = process.env.MARGINALIA_WHOLE_LOOP ? 30 : 8;
+/** So many that the run is not over before the last kill. */
+const EPOCHS = 1.5 * KILLS;
 const HOST = fileURLToPath(new URL('./tuning-host.ts', import.meta.url));
 
 interface Outcome {
@@ -26,7 +28,10 @@ interface Outcome {
 
 function start(dir: string) {
   // A group of its own, so that compute dies with the engine at the same moment.
-  const child = spawn(process.execPath, [HOST, dir], { detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [HOST, dir, `${EPOCHS}`], {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   let said = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
   const ended = once(child, 'exit');

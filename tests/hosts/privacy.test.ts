@@ -43,6 +43,8 @@ function recorded(
     XDG_CACHE_HOME: '',
     XDG_DATA_HOME: '',
     XDG_CONFIG_HOME: '',
+    // What the test runner gives its processes, and nobody else does.
+    NODE_COMPILE_CACHE: undefined,
   };
   const program = 'path' in strace ? strace.path : '';
   const recorder = [
