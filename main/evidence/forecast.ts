@@ -195,7 +195,7 @@ const NORMAL = [
   [2.8569700138728056, 0.011257411327720691],
 ] as const;
 
-/** Where a curve that strays as real ones do meets an accuracy, or that of the partner it was fitted with, and with what probability it never will. */
+/** Where a curve that strays as real ones do meets an accuracy, or that of the partner it was fitted with, and with what probability in [0, 1] it never will. */
 export function labelsAt(posterior: CurvePosterior, accuracy: number | 'partner'): Bounded & { never: number } {
   const { level, ceiling, rate, weight, now, partner } = posterior;
   const values = new Float64Array(weight.length * NORMAL.length);
@@ -214,7 +214,7 @@ export function labelsAt(posterior: CurvePosterior, accuracy: number | 'partner'
   }
   const [low, value, high] = weightedQuantiles(values, weights, [0.025, 0.5, 0.975]);
   const bounded = (log: number) => (log > farthest ? null : Math.exp(log));
-  return { value: bounded(value), low: bounded(low) ?? FARTHEST, high: bounded(high), never };
+  return { value: bounded(value), low: bounded(low) ?? FARTHEST, high: bounded(high), never: Math.min(1, never) };
 }
 
 /** More labels than anybody gives: what lies beyond is called out of reach. */

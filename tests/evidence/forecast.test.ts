@@ -87,6 +87,15 @@ describe('Labels to a target', () => {
     expect(nowhere.never).toBeGreaterThan(0.95);
   });
 
+  test('of which the probability that they never do stays one, however its share is summed', () => {
+    for (let last = 40; last < 60; last++) {
+      const points = onLaw(0.26, 0, 0.5, [20, 30, last], 345);
+      const { never } = forecast(fitCurve(points), points, { target: 0.9, labels: last });
+      expect(never).toBeGreaterThan(0.999);
+      expect(never).toBeLessThanOrEqual(1);
+    }
+  });
+
   test('are not guessed from two points or nine audit items', () => {
     const two = onLaw(0.9, 1, 0.5, [20, 40]);
     const nine = onLaw(0.9, 1, 0.5, [20, 40, 80], 9);
