@@ -438,12 +438,15 @@ export class Loop {
 
   async #measure(): Promise<void> {
     const { store, compute, changed } = this.#parts;
-    if (store.versions.newest() === null) return;
+    if (this.#closed || store.versions.newest() === null) return;
     await this.#withRetries(async () => {
-      this.evidence = await compute.call((client, call) => client.evidence(undefined, call));
-      await this.#parts.measured(this.evidence);
+      const evidence = await compute.call((client, call) => client.evidence(undefined, call));
+      // Compute had already answered when the project was closed.
+      if (this.#closed) return;
+      this.evidence = evidence;
+      await this.#parts.measured(evidence);
     });
-    changed('versions');
+    if (!this.#closed) changed('versions');
   }
 
   async #stream<R extends { kind: string }>(

@@ -162,7 +162,16 @@ export function createGuard(file: string, after?: () => void, before?: () => voi
   };
 }
 
-/** Parses JSON that the store wrote itself. */
+/** A row that this program never writes; `what` names it. */
+export function damagedRow(what: string, cause?: unknown): EngineError {
+  return new EngineError('project-damaged', `The project file is damaged (${what}).`, DAMAGED, {}, cause);
+}
+
+/** Parses JSON that the store wrote itself. Errors: `project-damaged`. */
 export function fromJson<T>(text: string): T {
-  return JSON.parse(text) as T;
+  try {
+    return JSON.parse(text) as T;
+  } catch (error) {
+    throw damagedRow('a value in it is no JSON', error);
+  }
 }

@@ -8,7 +8,7 @@ import type { Role } from '../domain/item.ts';
 import type { ItemState, Resolved } from '../domain/annotation.ts';
 import { STANDS } from './annotations.ts';
 import type { Db } from './connection.ts';
-import { fromJson } from './connection.ts';
+import { damagedRow, fromJson } from './connection.ts';
 import { SECOND_READING } from './queue.ts';
 
 export interface RoleCounts {
@@ -77,7 +77,7 @@ export function createTally(db: Db): Tally {
   return tally;
 }
 
-/** Reads the kept counters. */
+/** Reads the kept counters. Errors: `project-damaged`. */
 export function createCountReader(db: Db): () => Counts {
   const all = db.prepare<[], { role: string; what: string; n: number }>('SELECT role, what, n FROM counters');
   const none = (): RoleCounts => ({ items: 0, open: 0, labelled: 0, skipped: 0, flagged: 0, excluded: 0, classes: {} });
@@ -85,9 +85,10 @@ export function createCountReader(db: Db): () => Counts {
     const counts: Counts = { items: 0, pool: none(), audit: none(), annotations: 0, oracle: 0, problems: 0 };
     for (const { role, what, n } of all.all()) {
       if (role === '') counts[what as 'annotations' | 'oracle' | 'problems'] = n;
+      else if (role !== 'pool' && role !== 'audit') throw damagedRow(`a counter of “${role}”`);
       else if (what.startsWith('class:')) {
-        if (n !== 0) counts[role as Role].classes[what.slice(6)] = n;
-      } else counts[role as Role][what as ItemState | 'items'] = n;
+        if (n !== 0) counts[role].classes[what.slice(6)] = n;
+      } else counts[role][what as ItemState | 'items'] = n;
     }
     counts.items = counts.pool.items + counts.audit.items;
     return counts;

@@ -9,7 +9,7 @@ import { annotationOf, suggestionJson, type AnnotationRow } from './annotations.
 import type { Blobs } from './blobs.ts';
 import { verifyAudit } from './verify-audit.ts';
 import type { Db } from './connection.ts';
-import { troubleOf } from './connection.ts';
+import { fromJson, troubleOf } from './connection.ts';
 import type { Role } from '../domain/item.ts';
 import { createCountReader, rowOf, type Counts } from './counters.ts';
 import { APPEND_ONLY } from './migrations.ts';
@@ -192,7 +192,7 @@ function counters(db: Db, report: Report): void {
     counts.items += n;
     counts[(state ?? 'open') as 'open'] += n;
     if (state === 'labelled' && classes !== null) {
-      for (const name of JSON.parse(classes) as string[]) counts.classes[name] = (counts.classes[name] ?? 0) + n;
+      for (const name of fromJson<string[]>(classes)) counts.classes[name] = (counts.classes[name] ?? 0) + n;
     }
   }
   const count = (table: string) => db.prepare<[], number>(`SELECT count(*) FROM ${table}`).pluck().get() ?? 0;

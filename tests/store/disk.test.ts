@@ -5,7 +5,7 @@ import path from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import { EngineError } from '../../main/domain/errors.ts';
-import { createGuard, troubleOf } from '../../main/store/connection.ts';
+import { createGuard, fromJson, troubleOf } from '../../main/store/connection.ts';
 import { openCache, openProject, openReader, restoreBackup } from '../../main/store/index.ts';
 import { closing, codeOf, fill, newProject, temporaryFolder, tickingClock } from './projects.ts';
 
@@ -99,6 +99,21 @@ describe('the cache', () => {
     other.exec('PRAGMA application_id = 5');
     other.close();
     expect([...closing(openCache(file)).seqsOf(key)]).toEqual([]);
+  });
+});
+
+describe('a row that this program never writes', () => {
+  it('is called damage', () => {
+    const store = newProject();
+    fill(store, 3);
+    store.close();
+    const db = new Database(path.join(store.dir, 'project.sqlite'));
+    db.exec("UPDATE counters SET role = 'pools' WHERE role = 'pool'");
+    db.close();
+    const again = closing(openProject(store.dir, { clock }));
+    expect(codeOf(() => again.counts())).toBe('project-damaged');
+    // Files above the size that is checked whole when they are opened get so far.
+    expect(codeOf(() => fromJson('[1,'))).toBe('project-damaged');
   });
 });
 
