@@ -49,6 +49,7 @@ export function menuTemplate(parts: MenuParts): MenuItemConstructorOptions[] {
         { label: words.openRecent, submenu: recentItems },
         separator,
         to(words.import, 'import'),
+        to(words.backup, 'backup'),
         separator,
         { role: 'close', label: words.close },
         ...(isMac ? [] : [{ role: 'quit' as const, label: words.quit }]),

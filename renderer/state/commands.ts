@@ -7,7 +7,7 @@ import type { Desk } from './desk.svelte.ts';
 import type { Encoders } from './encoders.svelte.ts';
 import type { Evidence } from './evidence.svelte.ts';
 import type { Explaining } from './explaining.svelte.ts';
-import type { Items } from './items.svelte.ts';
+import type { Items, Tab as DataTab } from './items.svelte.ts';
 import type { Labelling } from './labelling.svelte.ts';
 import type { Looks, LookTab } from './looks.svelte.ts';
 import type { Preferences } from './preferences.svelte.ts';
@@ -47,6 +47,11 @@ export function createCommands(parts: Parts): Record<CommandId, () => void> {
     looks.tab = tab;
     desk.go('looks');
   };
+  const goData = (tab: DataTab) => {
+    if (desk.status === null) return;
+    items.tab = tab;
+    desk.go('data');
+  };
   return {
     'go-label': () => desk.go('label'),
     'go-evidence': () => desk.go('evidence'),
@@ -66,11 +71,9 @@ export function createCommands(parts: Parts): Record<CommandId, () => void> {
       wizard.step = 'home';
       desk.go('start');
     },
-    import: () => {
-      if (desk.status === null) return;
-      items.tab = 'import';
-      desk.go('data');
-    },
+    import: () => goData('import'),
+    backup: () => goData('safekeeping'),
+    record: () => goData('record'),
     encoder: () => encoders.begin(),
     'own-encoder': () => void encoders.useOwn(),
     train: () => void evidence.train(),
