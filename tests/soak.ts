@@ -11,6 +11,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { build } from '../hosts/build.ts';
 import { summary } from './counts.ts';
 
 const FOLDER = fileURLToPath(new URL('soak', import.meta.url));
@@ -70,6 +71,11 @@ async function main(argv: string[]): Promise<number> {
     return 2;
   }
   const asked = Number(words.find((word) => word.startsWith('--lanes='))?.slice('--lanes='.length) ?? 2);
+  // Some parts serve the desk, or run the engine's bundle.
+  if ((await build('desktop')) !== 0) {
+    console.error('The build failed: no part was run.');
+    return 1;
+  }
   const counts = { passed: 0, failed: 0, skipped: 0 };
   const began = performance.now();
 
