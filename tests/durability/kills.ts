@@ -30,7 +30,11 @@ interface Kills {
   under: string;
   /** A module that plants a defect in the engine's process. */
   planted?: string;
+  /** The engine's process: the sources where left out. */
+  entry?: string;
 }
+
+type How = Pick<Kills, 'planted' | 'entry'>;
 
 interface Outcome {
   kills: number;
@@ -48,8 +52,8 @@ interface Act {
 }
 
 /** An engine's process with one desk connected. */
-function startEngine(project: string, planted?: string): { child: ChildProcess; client: DeskClient } {
-  const child = fork(ENGINE, [], {
+function startEngine(project: string, { planted, entry = ENGINE }: How): { child: ChildProcess; client: DeskClient } {
+  const child = fork(entry, [], {
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     // A process that ends by itself leaves its compiled modules here for those that are killed.
@@ -107,8 +111,8 @@ async function actUntilDead(client: DeskClient, items: ItemId[], rng: Rng, heard
 }
 
 /** One life of the engine's process; gives every act it acknowledged, in order. */
-async function oneLife(dir: string, rng: Rng, planted?: string): Promise<Act[]> {
-  const { child, client } = startEngine(dir, planted);
+async function oneLife(dir: string, rng: Rng, how: How): Promise<Act[]> {
+  const { child, client } = startEngine(dir, how);
   const isGone = new Promise<void>((done) => child.on('exit', () => done()));
   const acts: Act[] = [];
   try {
@@ -134,9 +138,9 @@ async function oneLife(dir: string, rng: Rng, planted?: string): Promise<Act[]> 
 }
 
 /** A life that ends by itself, for what it leaves to later ones. */
-async function warmUp(dir: string): Promise<void> {
+async function warmUp(dir: string, how: How): Promise<void> {
   newProject(dir);
-  const { child, client } = startEngine(dir);
+  const { child, client } = startEngine(dir, how);
   const isGone = new Promise<void>((done) => child.on('exit', () => done()));
   await client.status();
   child.send({ kind: 'close' });
@@ -168,16 +172,16 @@ function wrongAfter(dir: string, acts: readonly Act[]): { wrong: string[]; extra
 }
 
 /** Kills so often; `told` hears of every hundredth. */
-export async function killOften({ seed, kills, under, planted }: Kills, told?: (n: number) => void): Promise<Outcome> {
+export async function killOften({ seed, kills, under, ...how }: Kills, told?: (n: number) => void): Promise<Outcome> {
   const rng = createRng(seed);
   const work = mkdtempSync(join(under, 'marginalia-kills-'));
   const outcome: Outcome = { kills: 0, acknowledged: 0, unheard: 0, wrong: [] };
   try {
-    await warmUp(join(work, 'warm'));
+    await warmUp(join(work, 'warm'), { entry: how.entry });
     for (let kill = 0; kill < kills; kill++) {
       const dir = join(work, `project-${Math.floor(kill / KILLS_PER_PROJECT)}`);
       if (kill % KILLS_PER_PROJECT === 0) newProject(dir);
-      const acts = await oneLife(dir, rng.derive(`life ${kill}`), planted);
+      const acts = await oneLife(dir, rng.derive(`life ${kill}`), how);
       const { wrong, extra } = wrongAfter(dir, acts);
       outcome.kills++;
       outcome.acknowledged += acts.length;

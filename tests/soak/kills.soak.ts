@@ -1,12 +1,16 @@
-/** Part `kills` of `npm run soak`: 5,000 SIGKILLs of the engine's process through the desktop's channel; `--kills=N` for another number. */
+/** Part `kills` of `npm run soak`: 5,000 SIGKILLs of the engine's process as it is shipped, through the desktop's channel; `--kills=N` for another number. */
 import { tmpdir } from 'node:os';
 import { killOften } from '../durability/kills.ts';
+import { engineEntry } from './engine-at-work.ts';
 
 const word = process.argv.find((argument) => argument.startsWith('--kills='));
 const wanted = Number(word?.slice('--kills='.length) ?? 5000);
-const { kills, acknowledged, unheard, wrong } = await killOften({ seed: 100, kills: wanted, under: tmpdir() }, (n) => {
-  if (n % 500 === 0) console.log(`  ${n} kills`);
-});
+const { kills, acknowledged, unheard, wrong } = await killOften(
+  { seed: 100, kills: wanted, under: tmpdir(), entry: engineEntry(true) },
+  (n) => {
+    if (n % 500 === 0) console.log(`  ${n} kills`);
+  },
+);
 console.log(
   `${kills} kills, ${acknowledged} acts acknowledged, after ${unheard} kills an act written and not yet acknowledged: ${wrong.length} wrong`,
 );
