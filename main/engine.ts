@@ -3,14 +3,15 @@
  * project, serves the contract (`api.ts`) for whichever host carries it, and answers
  * within 50 ms: whatever takes longer runs in the compute process, as a job.
  */
+import { realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { EventPublisher, implement } from '@orpc/server';
 import packageJson from '../package.json' with { type: 'json' };
 import { contract, type Change, type Status } from './api.ts';
 import { browse } from './browse.ts';
 import { ComputeProcess } from './compute-process.ts';
-import { EngineError } from './domain/errors.ts';
+import { EngineError, loggable } from './domain/errors.ts';
 import { PixelSource, type Pixels } from './pixels.ts';
 import { Project, type CreateOptions } from './project.ts';
 import { callerOf, sendErrorsWhole, type CallContext } from './rpc.ts';
@@ -32,6 +33,10 @@ export class Engine {
   /** For previews before a project exists. */
   readonly #scout = new ComputeProcess('');
   #project: Project | null = null;
+  /** Projects are opened one after another. */
+  #turn: Promise<unknown> = Promise.resolve();
+  /** Projects that were left and whose work is still ending, by the names of their folders: until then they are locked. */
+  readonly #closing = new Map<string, Promise<void>>();
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -40,14 +45,20 @@ export class Engine {
   }
 
   /** Opens a project and closes the one before. Interrupted work goes on. */
-  async open(dir: string): Promise<Status> {
-    if (this.#project?.dir !== dir) this.#hold(await Project.open(dir, { resume: !this.#options.safe }));
-    return this.project.status();
+  open(dir: string): Promise<Status> {
+    return this.#inTurn(async () => {
+      const name = nameOf(dir);
+      if (this.#project && nameOf(this.#project.dir) === name) return this.#project.status();
+      await this.#closing.get(name);
+      return this.#hold(await Project.open(dir, { resume: !this.#options.safe }));
+    });
   }
 
-  async create(dir: string, options: CreateOptions): Promise<Status> {
-    this.#hold(await Project.create(dir, options, { resume: !this.#options.safe }));
-    return this.project.status();
+  create(dir: string, options: CreateOptions): Promise<Status> {
+    return this.#inTurn(async () => {
+      const project = await Project.create(dir, options, { resume: !this.#options.safe });
+      return this.#hold(project);
+    });
   }
 
   /** The open project. Errors: `project-not-found` when none is open. */
@@ -67,18 +78,38 @@ export class Engine {
     this.#project?.left();
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
     this.#scout.close();
-    await this.#project?.close();
-    this.#project = null;
+    return this.#inTurn(async () => {
+      await this.#project?.close();
+      this.#project = null;
+      await Promise.all(this.#closing.values());
+    });
   }
 
-  #hold(project: Project): void {
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  #hold(project: Project): Status {
     const before = this.#project;
     this.#project = project;
     project.onChange((kind) => this.#changes.publish('change', { kind }));
     this.#changes.publish('change', { kind: 'project' });
-    void before?.close();
+    if (before) this.#leave(before);
+    return project.status();
+  }
+
+  /** Closes a project whose work may take a moment to end. */
+  #leave(project: Project): void {
+    const name = nameOf(project.dir);
+    const ended = project
+      .close()
+      .catch((error: unknown) => console.error(loggable(error)))
+      .finally(() => this.#closing.delete(name));
+    this.#closing.set(name, ended);
   }
 
   private buildRouter() {
@@ -225,5 +256,15 @@ export class Engine {
     const changes = this.#changes.subscribe('change', { signal });
     yield { kind: 'hello' };
     yield* changes;
+  }
+}
+
+/** One name for a folder, however it was reached. */
+function nameOf(dir: string): string {
+  try {
+    return realpathSync.native(dir);
+  } catch {
+    // Opening it says what is wrong.
+    return resolve(dir);
   }
 }
