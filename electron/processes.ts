@@ -15,6 +15,7 @@ import {
   type ToEngineMessage,
   type WorkData,
 } from '../main/api-shell.ts';
+import { ENGINE_FLAGS } from '../main/places.ts';
 import type { Crash } from './crashes.ts';
 
 /** One end of a channel to a window: Electron's MessagePortMain is one. */
@@ -102,7 +103,7 @@ export class EngineProcess {
     const child = fork(entry, [], {
       execPath: node,
       // What belongs to the shell's own Node is not the engine's.
-      execArgv: [],
+      execArgv: ENGINE_FLAGS,
       env: {
         ...env,
         ELECTRON_RUN_AS_NODE: undefined,

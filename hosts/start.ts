@@ -10,6 +10,7 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ENGINE_FLAGS } from '../main/places.ts';
 import { build } from './build.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -76,7 +77,7 @@ async function start(argv: string[]): Promise<number> {
   if (electron !== null) return foreground(electron, [ROOT, project], { MARGINALIA_NODE: process.execPath });
   process.stderr.write('Electron is not installed here, so the desk opens in the browser instead.\n');
   const open = options.includes('--no-open') ? [] : ['--open'];
-  return foreground(process.execPath, [...process.execArgv, CLI, 'serve', project, ...open]);
+  return foreground(process.execPath, [...process.execArgv, ...ENGINE_FLAGS, CLI, 'serve', project, ...open]);
 }
 
 process.exitCode = await start(process.argv.slice(2));

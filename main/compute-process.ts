@@ -10,7 +10,7 @@ import { RPCLink } from '@orpc/client/message-port';
 import type { ContractRouterClient } from '@orpc/contract';
 import type { computeContract } from './compute-api.ts';
 import { EngineError } from './domain/errors.ts';
-import { entryOf } from './places.ts';
+import { childFlags, entryOf } from './places.ts';
 import { childPort, fromWire, receiveStream } from './rpc.ts';
 
 export type ComputeClient = ContractRouterClient<typeof computeContract>;
@@ -80,7 +80,7 @@ export class ComputeProcess {
     const child = fork(entryOf('compute'), [this.#dir], {
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      execArgv: process.execArgv.filter((arg) => !arg.startsWith('--inspect')),
+      execArgv: childFlags(),
     });
     child.once('exit', () => {
       if (this.#child === child) {

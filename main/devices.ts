@@ -16,7 +16,7 @@ import { lowerPriority } from './compute-process.ts';
 import type { Device, RealDevice, Trial } from './domain/device.ts';
 import { EngineError } from './domain/errors.ts';
 import type { ProjectStore } from './store/index.ts';
-import { entryOf } from './places.ts';
+import { childFlags, entryOf } from './places.ts';
 
 export interface DeviceEntry {
   device: RealDevice;
@@ -219,7 +219,7 @@ export class Devices {
     if (this.#closed) return Promise.resolve({ state: 'failed', reason: 'The project was closed.' });
     return new Promise((resolve) => {
       const failed = (reason: string) => resolve({ state: 'failed', reason });
-      const child = spawn(process.execPath, [...execArgv(), entry, device], { stdio: ['ignore', 'pipe', 'ignore'] });
+      const child = spawn(process.execPath, [...childFlags(), entry, device], { stdio: ['ignore', 'pipe', 'ignore'] });
       this.#child = child;
       if (child.pid !== undefined) lowerPriority(child.pid);
       let output = '';
@@ -259,8 +259,6 @@ export class Devices {
 
 const leftAlone: Trial = { state: 'absent', reason: 'In safe mode it is left alone.' };
 const notHere: Trial = { state: 'absent', reason: 'There is none on this kind of system.' };
-
-const execArgv = () => process.execArgv.filter((arg) => !arg.startsWith('--inspect'));
 
 function parseTrial(output: string): Trial {
   try {

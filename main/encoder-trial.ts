@@ -8,7 +8,7 @@ import { totalmem } from 'node:os';
 import type { Request } from './encoder-trial-child.ts';
 import { EngineError, type ErrorShape } from './domain/errors.ts';
 import type { TrialFeed, TrialOutput, Trials } from './inference/index.ts';
-import { entryOf } from './places.ts';
+import { childFlags, entryOf } from './places.ts';
 import { type Ending, keepWatch, type Limits } from './watchdog.ts';
 
 const ENTRY = entryOf('encoder-trial-child');
@@ -64,8 +64,7 @@ type Answer = { result: unknown } | { error: ErrorShape | { said: string } } | {
 
 async function attempt(entry: string, request: Request, bytes: Uint8Array): Promise<unknown> {
   const { NODE_OPTIONS: _, ...env } = process.env;
-  const execArgv = process.execArgv.filter((arg) => !arg.startsWith('--inspect'));
-  const child = spawn(process.execPath, [...execArgv, entry], { stdio: ['pipe', 'pipe', 'ignore'], env });
+  const child = spawn(process.execPath, [...childFlags(), entry], { stdio: ['pipe', 'pipe', 'ignore'], env });
   const lifeMs = request.limits.lifeMs ?? LEAST_MS;
   const timer = setTimeout(() => child.kill('SIGKILL'), START_MS + lifeMs + bytes.length / 10_000);
   let said = '';

@@ -2,7 +2,7 @@
  * Where the program's own files lie, asked by everything that starts a process or serves
  * the desk: beside the sources while they run as they are, beside the bundles when built.
  * It promises the right answer in both, because the engine's bundle keeps all its files,
- * shared ones too, in one folder (`engine.vite.config.ts`).
+ * shared ones too, in one folder (`engine.vite.config.ts`). Also with which flags of Node.
  */
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -24,4 +24,16 @@ export function packagedEngine(resources: string, platform = process.platform): 
     node: join(resources, 'node', platform === 'win32' ? 'node.exe' : 'node'),
     entry: join(resources, 'engine/out/main/engine-process.js'),
   };
+}
+
+/**
+ * Node's flags for the engine. Left alone, V8 lets the part of its heap for young objects grow
+ * to 130 MB while somebody works: 9,000 acts took as long with 8 MB, and left the process at
+ * 160 MB instead of 290.
+ */
+export const ENGINE_FLAGS = ['--max-semi-space-size=8'];
+
+/** Node's flags for what the engine starts: its own, without those that are for one process. */
+export function childFlags(): string[] {
+  return process.execArgv.filter((flag) => !flag.startsWith('--inspect') && !ENGINE_FLAGS.includes(flag));
 }

@@ -4,8 +4,11 @@
  * command line in the package, from wherever the folder lies; without arguments it opens
  * the desk in the browser. Settings meant for another Node are not passed on.
  */
+import { ENGINE_FLAGS } from '../main/places.ts';
 import type { PackedFile } from './contents.ts';
 import { product, type Platform } from './platforms.ts';
+
+const FLAGS = ['--disable-warning=ExperimentalWarning', ...ENGINE_FLAGS].join(' ');
 
 const SH = `#!/bin/sh
 # Starts Marginalia with the Node that lies beside it. Without arguments: the desk in the browser.
@@ -29,7 +32,7 @@ export ORT_DISABLE_TELEMETRY=1
 [ -n "\${HOME:-}" ] || HOME=/dev/null
 export HOME
 [ $# -gt 0 ] || set -- serve --open
-exec "$here/node/node" --disable-warning=ExperimentalWarning "$here/app/out/main/cli.js" "$@"
+exec "$here/node/node" ${FLAGS} "$here/app/out/main/cli.js" "$@"
 `;
 
 const COMMAND = `#!/bin/sh
@@ -44,10 +47,10 @@ set NODE_OPTIONS=
 set NODE_PATH=
 set ORT_DISABLE_TELEMETRY=1
 if not "%~1"=="" goto command
-"%~dp0node\\node.exe" --disable-warning=ExperimentalWarning "%~dp0app\\out\\main\\cli.js" serve --open
+"%~dp0node\\node.exe" ${FLAGS} "%~dp0app\\out\\main\\cli.js" serve --open
 exit /b %errorlevel%
 :command
-"%~dp0node\\node.exe" --disable-warning=ExperimentalWarning "%~dp0app\\out\\main\\cli.js" %*
+"%~dp0node\\node.exe" ${FLAGS} "%~dp0app\\out\\main\\cli.js" %*
 exit /b %errorlevel%
 `;
 

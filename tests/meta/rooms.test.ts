@@ -47,6 +47,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const EXCEPTIONS: Record<string, string> = {
   'hosts → main/autodiff/index.ts': 'check:gradients measures the gradient engine alone, without a project',
   'hosts → main/inference/index.ts': 'check:gradients opens the devices as the app does',
+  'packaging → main/places.ts': 'the start scripts give Node the flags of the engine',
   'hosts → main/store/index.ts': 'backup and restore work on files without a project being open',
 };
 

@@ -11,6 +11,7 @@ import { RPCLink } from '@orpc/client/message-port';
 import type { ContractRouterClient } from '@orpc/contract';
 import type { contract } from '../../main/api.ts';
 import type { FromEngineMessage, ToEngineMessage } from '../../main/api-shell.ts';
+import { ENGINE_FLAGS } from '../../main/places.ts';
 
 export interface EngineAtWork {
   readonly pid: number;
@@ -36,6 +37,7 @@ export async function startEngine(project: string | null, options: { bundled?: b
   const child = fork(engineEntry(options.bundled ?? false), [], {
     serialization: 'json',
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    execArgv: [...process.execArgv, ...ENGINE_FLAGS],
   });
   const say = (message: ToEngineMessage) => void (child.connected && child.send(message));
   const ready = new Promise<void>((resolve, reject) => {
