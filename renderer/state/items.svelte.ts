@@ -20,12 +20,16 @@ export class Items {
   loading = $state(false);
   filter = $state<StateFilter>('all');
   search = $state('');
+  /** The row that was gone to; what it is follows. */
+  chosen = $state<ItemViewData['id'] | null>(null);
+  /** The chosen item as it was read last, with its history. */
   selected = $state.raw<ItemViewData | null>(null);
   history = $state.raw<AnnotationData[]>([]);
   problems = $state.raw<Problems>([]);
   encoders = $state.raw<Encoders>([]);
   #next: number | null = 0;
   #asked = 0;
+  #dir: string | null = null;
   #typing: ReturnType<typeof setTimeout> | undefined;
   readonly #desk: Desk;
 
@@ -39,6 +43,11 @@ export class Items {
   /** As many rows as are held now, in one or more pages; the scroll position stays. */
   async refetch(): Promise<void> {
     if (this.#desk.status === null) return;
+    if (this.#dir !== this.#desk.status.dir) {
+      this.#dir = this.#desk.status.dir;
+      this.chosen = null;
+      this.selected = null;
+    }
     await this.#read(0, Math.min(500, Math.max(PAGE, this.list.length)));
     const [problems, encoders] = await Promise.all([
       this.#desk.try((api) => api.imports.problems()),
@@ -46,7 +55,7 @@ export class Items {
     ]);
     if (problems) this.problems = problems;
     if (encoders) this.encoders = encoders;
-    if (this.selected) await this.select(this.selected.id);
+    if (this.chosen) await this.select(this.chosen);
   }
 
   /** The end of the list came into sight. */
@@ -66,9 +75,14 @@ export class Items {
     this.#typing = setTimeout(() => void this.#read(0, PAGE), 150);
   }
 
+  /** Goes to a row at once; what was read of it is dropped when another has been chosen meanwhile. */
   async select(item: ItemViewData['id']): Promise<void> {
-    const view = await this.#desk.try((api) => api.items.get({ item }));
-    const history = await this.#desk.try((api) => api.annotations.history({ item, limit: 100 }));
+    this.chosen = item;
+    const [view, history] = await Promise.all([
+      this.#desk.try((api) => api.items.get({ item })),
+      this.#desk.try((api) => api.annotations.history({ item, limit: 100 })),
+    ]);
+    if (this.chosen !== item) return;
     if (view) this.selected = view;
     if (history) this.history = history;
   }

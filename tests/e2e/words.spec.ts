@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { expect, test, type BrowserContext, type Page } from '@playwright/test';
 import { runCli } from '../served-desk.ts';
 import { hostDesk, type Entered, type HostedDesk } from './hosted-desk.ts';
-import { acceptName, itemOnScreen } from './keyboard.ts';
+import { acceptName, go, itemOnScreen } from './keyboard.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'marginalia-words-'));
 const desks: HostedDesk[] = [];
@@ -110,6 +110,18 @@ test('Notes are labelled, skipped, flagged, excluded and commented, and taken ba
     }
     await page.waitForTimeout(500);
     expect(await page.evaluate(() => (window as typeof window & { moved: string[] }).moved)).toEqual([]);
+  });
+
+  await test.step('in the list, every press of an arrow is a row, however quickly they follow', async () => {
+    await go(page, 'd');
+    const rows = page.getByTestId('items');
+    await expect(rows.getByRole('button').nth(4)).toBeVisible();
+    await rows.focus();
+    for (let n = 0; n < 4; n++) await rows.press('ArrowDown', { noWaitAfter: true });
+    const fourth = rows.getByRole('button').nth(3);
+    await expect(fourth).toHaveAttribute('aria-pressed', 'true');
+    const name = (await fourth.locator('.clip').first().textContent()) ?? '';
+    await expect(page.locator('[data-testid=items] ~ section h2')).toHaveText(name);
   });
 });
 
