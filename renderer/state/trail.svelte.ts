@@ -43,7 +43,8 @@ export class Trail extends Attempt {
     const before = this.entries.at(-1)?.entry;
     if (before === undefined || before === 1) return;
     const found = await this.#desk.try((api) => api.trail.list({ before, limit: PAGE }));
-    if (found) this.entries = [...this.entries, ...found.entries];
+    // Asked twice, or read anew meanwhile: it would be there twice, or not follow.
+    if (found && this.entries.at(-1)?.entry === before) this.entries = [...this.entries, ...found.entries];
   }
 
   async save(): Promise<void> {
