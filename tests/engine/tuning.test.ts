@@ -24,7 +24,7 @@ async function stripedProject(count: number): Promise<Project> {
 describe('A fine-tuning run', () => {
   let project: Project;
   beforeAll(async () => {
-    project = await stripedProject(100);
+    project = await stripedProject(76);
     done(await project.train().finished);
   });
 
