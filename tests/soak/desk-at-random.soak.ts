@@ -23,7 +23,7 @@ if ('reason' in browser) {
 }
 const number = (name: string, otherwise: number) =>
   Number(process.argv.find((word) => word.startsWith(`--${name}=`))?.split('=')[1] ?? otherwise);
-const SECONDS = number('seconds', 120);
+const SECONDS = number('seconds', 60);
 const SEED = number('seed', 1);
 /** Elements that a mouse finds. */
 const IN_SIGHT = ['button', '[role=tab]', 'summary', 'select', 'input'].map((name) => `${name}:visible`).join(', ');
