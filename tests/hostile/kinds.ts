@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { EngineError } from '../../main/domain/errors.ts';
 import type { Rng } from '../../main/domain/rng.ts';
+import { trialsApart } from '../../main/encoder-trial.ts';
 import { decodePixels, inspectImportedEncoder, trialsHere } from '../../main/inference/index.ts';
 import { preview, readSources } from '../../main/ingest/index.ts';
 import { mutateBytes, mutateModel } from './mutate.ts';
@@ -109,6 +110,13 @@ const TABLES: [string, string][] = [
   ],
   ['csv', ROWS.map((row) => row.join(';').replace('\n', ' ')).join('\n')],
 ];
+
+/** A mutant of a model as the program meets it: in a process that is given a time to live, which `judgesOf` has not. */
+export async function modelApart(rng: Rng, index: number): Promise<unknown> {
+  const files = await seeds();
+  const { bytes, told } = files[index % files.length];
+  return inspectImportedEncoder(mutateModel(bytes, rng), told, trialsApart());
+}
 
 export const judgesOf = (kind: Kind, folder: string): Promise<Door> => DOORS[kind](folder);
 

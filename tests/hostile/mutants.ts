@@ -13,6 +13,8 @@ import type { Kind } from './kinds.ts';
 
 const ENTRY = fileURLToPath(new URL('mutants.child.ts', import.meta.url));
 
+export const SLOW_MS = 5000;
+
 export interface Tally {
   mutants: number;
   /** How many were decided with each code. */
@@ -21,6 +23,8 @@ export interface Tally {
   contained: { index: number; how: string }[];
   untyped: { index: number; message: string }[];
   slowestMs: number;
+  /** Those that took longer than SLOW_MS: in several steps, each within the watchdog's patience. */
+  slow: { index: number; ms: number }[];
   /** Calls that reach a file, a network or a program that is none of ours. */
   reached: string[];
 }
@@ -29,7 +33,7 @@ type Line = [number, string, number, string?] | { ended: string; value: number }
 
 /** Mutants `from` to `to` (exclusive). `traced` records system calls, which takes strace. */
 export async function runMutants(kind: Kind, from: number, to: number, seed: number, traced = false): Promise<Tally> {
-  const tally: Tally = { mutants: 0, codes: {}, contained: [], untyped: [], slowestMs: 0, reached: [] };
+  const tally: Tally = { mutants: 0, codes: {}, contained: [], untyped: [], slowestMs: 0, slow: [], reached: [] };
   const folder = mkdtempSync(join(FAST, 'marginalia-mutants-'));
   const record = join(folder, 'calls');
   const tracer = [
@@ -62,6 +66,7 @@ export async function runMutants(kind: Kind, from: number, to: number, seed: num
         tally.mutants++;
         tally.codes[code] = (tally.codes[code] ?? 0) + 1;
         tally.slowestMs = Math.max(tally.slowestMs, ms);
+        if (ms > SLOW_MS) tally.slow.push({ index, ms });
         if (message !== undefined) tally.untyped.push({ index, message });
       }
       if (traced) tally.reached.push(...reachedIn(readFileSync(record, 'utf8')).slice(0, 20));
