@@ -3,6 +3,9 @@
  * processes of their own because ONNX Runtime and SQLite are native and share state in one.
  */
 import { defineConfig } from 'vitest/config';
+import { shareCompiledModules } from './tests/compile-cache.ts';
+
+shareCompiledModules();
 
 export default defineConfig({
   test: {

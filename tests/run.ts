@@ -19,11 +19,11 @@ import { stripVTControlCharacters } from 'node:util';
 import { countPlaywright, countVitest, summary, type Counts } from './counts.ts';
 import { messageOptions } from '../renderer/vite.config.ts';
 import { provideChromium } from './chromium.ts';
+import { shareCompiledModules } from './compile-cache.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const RESULTS = join(ROOT, 'test-results');
-/** Hundreds of processes of this program begin while it is tested; the compiled modules of one serve the next. Keyed by their contents. */
-process.env.NODE_COMPILE_CACHE ??= join(ROOT, 'node_modules/.cache/compiled');
+shareCompiledModules();
 
 interface Step extends Counts {
   name: string;

@@ -12,8 +12,10 @@ import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from '../hosts/build.ts';
+import { shareCompiledModules } from './compile-cache.ts';
 import { summary } from './counts.ts';
 
+shareCompiledModules();
 const FOLDER = fileURLToPath(new URL('soak', import.meta.url));
 /** What a part's exit code says when this machine lacks what it needs. */
 const CANNOT_RUN = 77;

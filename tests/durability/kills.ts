@@ -5,7 +5,6 @@
  */
 import { fork, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createORPCClient } from '@orpc/client';
 import { RPCLink } from '@orpc/client/message-port';
@@ -56,9 +55,8 @@ function startEngine(project: string, { planted, entry = ENGINE }: How): { child
   const child = fork(entry, [], {
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    // A process that ends by itself leaves its compiled modules here for those that are killed.
     // In safe mode no model runs beside it.
-    env: { ...process.env, MARGINALIA_SAFE_MODE: '1', NODE_COMPILE_CACHE: join(tmpdir(), 'marginalia-compiled') },
+    env: { ...process.env, MARGINALIA_SAFE_MODE: '1' },
     execArgv: ['--disable-warning=ExperimentalWarning', ...(planted ? ['--import', planted] : [])],
   });
   child.on('error', () => undefined);
@@ -137,7 +135,7 @@ async function oneLife(dir: string, rng: Rng, how: How): Promise<Act[]> {
   }
 }
 
-/** A life that ends by itself, for what it leaves to later ones. */
+/** A life that ends by itself, and leaves its compiled modules to later ones. */
 async function warmUp(dir: string, how: How): Promise<void> {
   newProject(dir);
   const { child, client } = startEngine(dir, how);

@@ -1,14 +1,14 @@
 /** Part `compound` of `npm run soak`: 500 folders that a power loss has left are opened while the disk fails, and then again on one that works; `--cases=N` for another number. */
 import { failTwice } from '../durability/compound.ts';
 import { straceLack } from '../durability/strace.ts';
+import { flag } from './parts.ts';
 
 const lack = straceLack();
 if (lack !== '') {
   console.log(`not run here:${lack}`);
   process.exit(77);
 }
-const word = process.argv.find((argument) => argument.startsWith('--cases='));
-const wanted = Number(word?.slice('--cases='.length) ?? 500);
+const wanted = flag('cases', 500);
 const { cases, heard, wrong } = await failTwice({ seed: 21, cases: wanted });
 console.log(`${cases} times a power loss and then a failing disk (${heard} failures heard of): ${wrong.length} wrong`);
 for (const line of wrong.slice(0, 20)) console.error(line);

@@ -15,16 +15,15 @@ import { generateSample } from '../../resources/sample-project/generate.ts';
 import { provideChromium } from '../chromium.ts';
 import { acceptName } from '../e2e/keyboard.ts';
 import { ROOT, runJson, serveDesk } from '../served-desk.ts';
+import { flag } from './parts.ts';
 
 const browser = provideChromium(ROOT);
 if ('reason' in browser) {
   console.log(`not run here: ${browser.reason}`);
   process.exit(77);
 }
-const number = (name: string, otherwise: number) =>
-  Number(process.argv.find((word) => word.startsWith(`--${name}=`))?.split('=')[1] ?? otherwise);
-const SECONDS = number('seconds', 60);
-const SEED = number('seed', 1);
+const SECONDS = flag('seconds', 60);
+const SEED = flag('seed', 1);
 /** Elements that a mouse finds. */
 const IN_SIGHT = ['button', '[role=tab]', 'summary', 'select', 'input'].map((name) => `${name}:visible`).join(', ');
 const TYPED = ['Kim', 'abc', '-1', '999999', '/nowhere', '.5', '细胞', ' '];

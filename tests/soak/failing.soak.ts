@@ -2,14 +2,14 @@
 import { allFailures, Bench, named } from '../durability/failing.ts';
 import { OPERATIONS, type OperationName } from '../durability/failing-operations.ts';
 import { straceLack } from '../durability/strace.ts';
+import { flag } from './parts.ts';
 
 const lack = straceLack();
 if (lack !== '') {
   console.log(`not run here:${lack}`);
   process.exit(77);
 }
-const word = process.argv.find((argument) => argument.startsWith('--step='));
-const step = Number(word?.slice('--step='.length) ?? 1);
+const step = flag('step', 1);
 const operations = (Object.keys(OPERATIONS) as OperationName[]).filter((name) => name !== 'label and hide');
 const bench = new Bench();
 const wrong: string[] = [];

@@ -13,9 +13,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { createRng } from '../../main/domain/rng.ts';
 import { openReader } from '../../main/store/index.ts';
 import { childrenOf, handles, memoryMb, startEngine } from './engine-at-work.ts';
+import { flag, idle } from './parts.ts';
 
-const given = process.argv.find((word) => word.startsWith('--minutes='));
-const MINUTES = Number(given?.slice('--minutes='.length) ?? 30);
+const MINUTES = flag('minutes', 30);
 /** Share of the time after which everything has been used several times. */
 const WARM_UP = 0.4;
 /** From here on nothing is imported, no other project opened, and decisions are only changed: what grows in compute now is a leak. */
@@ -103,13 +103,6 @@ async function did<T>(what: string, call: () => Promise<T>): Promise<T | null> {
 
 const source = (file: string) => ({ sources: [file], mapping: { text: 'text', id: 'id' } });
 
-async function idle(): Promise<void> {
-  for (let quiet = 0; quiet < 3; await pause(100)) {
-    const jobs = await client.jobs.list();
-    quiet = jobs.every(({ endedAt }) => endedAt !== null) ? quiet + 1 : 0;
-  }
-}
-
 const isSteady = () => minute() > STEADY * MINUTES;
 
 /** When nothing is left to ask, decisions are changed. */
@@ -140,7 +133,7 @@ async function labelOne(): Promise<void> {
 }
 
 async function sample(): Promise<void> {
-  await idle();
+  await idle(client);
   await pause(1500);
   const children = childrenOf(pid);
   const wal = path.join(dir, 'project.sqlite-wal');
@@ -162,7 +155,7 @@ async function sample(): Promise<void> {
 await client.desk.create({ dir: other, classes: CLASSES });
 await client.desk.create({ dir, classes: CLASSES });
 await did('imports.start', () => client.imports.start(source(writeNotes(600))));
-await idle();
+await idle(client);
 
 const SAMPLES = 18;
 for (let round = 0; minute() < MINUTES; round++) {

@@ -2,9 +2,9 @@
 import { tmpdir } from 'node:os';
 import { killOften } from '../durability/kills.ts';
 import { engineEntry } from './engine-at-work.ts';
+import { flag } from './parts.ts';
 
-const word = process.argv.find((argument) => argument.startsWith('--kills='));
-const wanted = Number(word?.slice('--kills='.length) ?? 5000);
+const wanted = flag('kills', 5000);
 const { kills, acknowledged, unheard, wrong } = await killOften(
   { seed: 100, kills: wanted, under: tmpdir(), entry: engineEntry(true) },
   (n) => {

@@ -8,9 +8,9 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { childrenOf, memoryMb, startEngine, type EngineAtWork } from './engine-at-work.ts';
 import { millionProject } from './million-project.ts';
+import { flag } from './parts.ts';
 
-const given = process.argv.find((word) => word.startsWith('--items='));
-const COUNT = Number(given?.slice('--items='.length) ?? 1_000_000);
+const COUNT = flag('items', 1_000_000);
 const SECONDS = 45;
 const OPEN_MS = 1500;
 const MEMORY_MB = 400;

@@ -13,11 +13,10 @@ import { createRouterClient } from '@orpc/server';
 import { EngineError } from '../../main/domain/errors.ts';
 import { createRng, type Rng } from '../../main/domain/rng.ts';
 import { Engine } from '../../main/engine.ts';
+import { flag, idle } from './parts.ts';
 
-const number = (name: string, otherwise: number) =>
-  Number(process.argv.find((word) => word.startsWith(`--${name}=`))?.split('=')[1] ?? otherwise);
-const PROJECTS = number('projects', 24);
-const SEED = number('seed', 1);
+const PROJECTS = flag('projects', 24);
+const SEED = flag('seed', 1);
 const ACTS = 160;
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'marginalia-odd-'));
@@ -55,13 +54,6 @@ async function tried<T>(name: string, call: () => Promise<T>): Promise<T | null>
     if (code === undefined) wrong.push(`${where}, ${name}: ${issuesOf(error)}`);
     else refusals.set(`${name} ${code}`, (refusals.get(`${name} ${code}`) ?? 0) + 1);
     return null;
-  }
-}
-
-async function idle(): Promise<void> {
-  for (let quiet = 0; quiet < 2; await new Promise((resolve) => setTimeout(resolve, 40))) {
-    const jobs = await client.jobs.list();
-    quiet = jobs.every(({ endedAt }) => endedAt !== null) ? quiet + 1 : 0;
   }
 }
 
@@ -173,7 +165,7 @@ async function oneProject(seed: number): Promise<void> {
   const { file, mapping, truth } = material(rng, kind, classes.length, rows, [0, 0.5, 1][rng.int(3)]);
   await client.desk.create({ dir: path.join(folder, `project ${seed}`), task, classes });
   await tried('imports.start', () => client.imports.start({ sources: [file], mapping }));
-  await idle();
+  await idle(client);
   const strategies = (await client.choosing.strategies()).map(({ name }) => name);
   for (let act = 0; act < ACTS; act++) {
     const entry = (await tried('queue.next', () => client.queue.next({ count: 1 })))?.[0];
@@ -192,11 +184,11 @@ async function oneProject(seed: number): Promise<void> {
     }
     if (rng.int(9) === 0) await changeSomething(rng, strategies);
     if (act % 20 === 19) {
-      if (rng.int(2) === 0) await idle();
+      if (rng.int(2) === 0) await idle(client);
       for (const [name, call] of Object.entries(ASKED)) await tried(name, call);
     }
   }
-  await idle();
+  await idle(client);
   for (const [name, call] of Object.entries(ASKED)) await tried(name, call);
   for (const job of await client.jobs.list())
     if (job.state === 'failed' && job.error === null) wrong.push(`${where}: job ${job.kind} failed without a reason`);

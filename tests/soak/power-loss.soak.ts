@@ -1,6 +1,7 @@
 /** Part `power-loss` of `npm run soak`: the power fails at 20,000 moments of ten recorded runs with different seeds; `--images=N` for another number. */
 import { losePower } from '../durability/power-loss.ts';
 import { straceLack } from '../durability/strace.ts';
+import { flag } from './parts.ts';
 
 const RUNS = 10;
 const lack = straceLack();
@@ -8,8 +9,7 @@ if (lack !== '') {
   console.log(`not run here:${lack}`);
   process.exit(77);
 }
-const word = process.argv.find((argument) => argument.startsWith('--images='));
-const wanted = Number(word?.slice('--images='.length) ?? 20_000);
+const wanted = flag('images', 20_000);
 /** Of the two long runs, whose images take several times as long to open. */
 const FEW = Math.ceil(wanted / 40);
 const total = { images: 0, acknowledged: 0, calls: 0, lost: 0, damaged: 0 };

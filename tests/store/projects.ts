@@ -139,8 +139,6 @@ export interface Child {
 export function startChild(command: 'race' | 'create' | 'label' | 'import', dir: string): Child {
   const process_ = spawn(process.execPath, [path.join(import.meta.dirname, 'child.ts'), command, dir], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    // A process that ends by itself leaves its compiled modules here for those that are killed.
-    env: { ...process.env, NODE_COMPILE_CACHE: path.join(os.tmpdir(), 'marginalia-store-compiled') },
   });
   children.push(process_);
   const lines = createInterface({ input: process_.stdout })[Symbol.asyncIterator]();
