@@ -33,6 +33,7 @@ export class Desk {
   trouble = $state.raw<Trouble | null>(null);
   readonly engine: Engine;
   readonly #watchers: { kinds: readonly Kind[]; run: () => void }[] = [];
+  readonly #forgetting: (() => void)[] = [];
   #due = new Set<Kind>();
   #scheduled = false;
   #refetching = false;
@@ -54,6 +55,11 @@ export class Desk {
   /** Runs `run` after changes of these kinds, and after every reconnect. */
   watch(kinds: readonly Kind[], run: () => void): void {
     this.#watchers.push({ kinds, run });
+  }
+
+  /** Runs `forget` once another project than before is shown, its status being there already. */
+  onAnother(forget: () => void): void {
+    this.#forgetting.push(forget);
   }
 
   /** Runs a call; trouble is shown, and comes back as undefined. */
@@ -95,10 +101,16 @@ export class Desk {
     this.#refetching = true;
     const status = await this.try((api) => api.status());
     this.#refetching = false;
-    if (status) this.status = status;
+    if (status) this.#show(status);
     if (!this.#again) return;
     this.#again = false;
     await this.refetch();
+  }
+
+  #show(status: Status): void {
+    const isAnother = status.dir !== this.status?.dir;
+    this.status = status;
+    if (isAnother) for (const forget of this.#forgetting) forget();
   }
 
   /** After another project was opened: forgets what was shown and fetches everything. */

@@ -29,12 +29,15 @@ export class Items {
   encoders = $state.raw<Encoders>([]);
   #next: number | null = 0;
   #asked = 0;
-  #dir: string | null = null;
   #typing: ReturnType<typeof setTimeout> | undefined;
   readonly #desk: Desk;
 
   constructor(desk: Desk) {
     this.#desk = desk;
+    desk.onAnother(() => {
+      this.chosen = null;
+      this.selected = null;
+    });
     desk.watch(['items', 'annotations', 'project'], () => {
       if (desk.view === 'data') void this.refetch();
     });
@@ -43,11 +46,6 @@ export class Items {
   /** As many rows as are held now, in one or more pages; the scroll position stays. */
   async refetch(): Promise<void> {
     if (this.#desk.status === null) return;
-    if (this.#dir !== this.#desk.status.dir) {
-      this.#dir = this.#desk.status.dir;
-      this.chosen = null;
-      this.selected = null;
-    }
     await this.#read(0, Math.min(500, Math.max(PAGE, this.list.length)));
     const [problems, encoders] = await Promise.all([
       this.#desk.try((api) => api.imports.problems()),

@@ -18,22 +18,19 @@ export class Safekeeping extends Attempt {
     const { place, clock, shorterAt } = this.state;
     return [place.kind !== 'local', clock.behindMs !== null, shorterAt !== null].filter(Boolean).length;
   });
-  #of: string | null = null;
   readonly #desk: Desk;
 
   constructor(desk: Desk) {
     super();
     this.#desk = desk;
+    desk.onAnother(() => {
+      this.file = desk.fileFor('.backup');
+      this.found = null;
+    });
   }
 
   async refetch(): Promise<void> {
-    const { status } = this.#desk;
-    if (status === null) return;
-    if (this.#of !== status.dir) {
-      this.file = this.#desk.fileFor('.backup');
-      this.found = null;
-      this.#of = status.dir;
-    }
+    if (this.#desk.status === null) return;
     this.state = (await this.#desk.try((api) => api.safekeeping.state())) ?? null;
   }
 

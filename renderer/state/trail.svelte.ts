@@ -15,23 +15,20 @@ export class Trail extends Attempt {
   /** What was written last. */
   saved = $state.raw<{ file: string; head: TrailHeadData } | null>(null);
   hasMore = $derived((this.entries.at(-1)?.entry ?? 1) > 1);
-  #of: string | null = null;
   readonly #desk: Desk;
 
   constructor(desk: Desk) {
     super();
     this.#desk = desk;
+    desk.onAnother(() => {
+      this.file = desk.fileFor('-audit.jsonl');
+      this.saved = null;
+    });
   }
 
   /** The newest, as many as are shown now. */
   async refetch(): Promise<void> {
-    const { status } = this.#desk;
-    if (status === null) return;
-    if (this.#of !== status.dir) {
-      this.file = this.#desk.fileFor('-audit.jsonl');
-      this.saved = null;
-      this.#of = status.dir;
-    }
+    if (this.#desk.status === null) return;
     const limit = Math.min(500, Math.max(PAGE, this.entries.length));
     const found = await this.#desk.try((api) => api.trail.list({ limit }));
     if (!found) return;
