@@ -55,10 +55,7 @@ export class Engine {
   }
 
   create(dir: string, options: CreateOptions): Promise<Status> {
-    return this.#inTurn(async () => {
-      const project = await Project.create(dir, options, { resume: !this.#options.safe });
-      return this.#hold(project);
-    });
+    return this.#inTurn(async () => this.#hold(await Project.create(dir, options, { resume: !this.#options.safe })));
   }
 
   /** The open project. Errors: `project-not-found` when none is open. */

@@ -2,7 +2,7 @@
  * Where the program's own files lie, asked by everything that starts a process or serves
  * the desk: beside the sources while they run as they are, beside the bundles when built.
  * It promises the right answer in both, because the engine's bundle keeps all its files,
- * shared ones too, in one folder (`engine.vite.config.ts`). Also with which flags of Node.
+ * shared ones too, in one folder (`engine.vite.config.ts`). It also says with which of Node's flags they are started.
  */
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -6,7 +6,7 @@
  * further call says so until the project is opened again.
  */
 import Database from 'better-sqlite3';
-import { assert, EngineError } from '../domain/errors.ts';
+import { assert, EngineError, type ErrorContext } from '../domain/errors.ts';
 
 export type Db = Database.Database;
 
@@ -67,6 +67,11 @@ export function assertFull(db: Db): void {
 const DAMAGED =
   'Open the project again. If it says so again, restore it from its last backup; the damaged file is left as it is.';
 
+/** For bytes that make no sense, and for rows that this program never writes; `why` names them. */
+export function damaged(why: string, cause?: unknown, context: ErrorContext = {}): EngineError {
+  return new EngineError('project-damaged', `The project file is damaged (${why}).`, DAMAGED, context, cause);
+}
+
 /** What a driver or file-system error means to a person, or null where it is a bug. */
 export function troubleOf(error: unknown, context: { file: string }): EngineError | null {
   if (error instanceof EngineError) return error;
@@ -107,7 +112,7 @@ export function troubleOf(error: unknown, context: { file: string }): EngineErro
   }
   const unreadable = code === 'SQLITE_ERROR' && /unsupported file format|malformed database schema/.test(text);
   if (unreadable || code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') {
-    return new EngineError('project-damaged', `The project file is damaged (${text}).`, DAMAGED, context, error);
+    return damaged(text, error, context);
   }
   return null;
 }
@@ -162,16 +167,11 @@ export function createGuard(file: string, after?: () => void, before?: () => voi
   };
 }
 
-/** A row that this program never writes; `what` names it. */
-export function damagedRow(what: string, cause?: unknown): EngineError {
-  return new EngineError('project-damaged', `The project file is damaged (${what}).`, DAMAGED, {}, cause);
-}
-
 /** Parses JSON that the store wrote itself. Errors: `project-damaged`. */
 export function fromJson<T>(text: string): T {
   try {
     return JSON.parse(text) as T;
   } catch (error) {
-    throw damagedRow('a value in it is no JSON', error);
+    throw damaged('a value in it is no JSON', error);
   }
 }

@@ -8,7 +8,7 @@ import type { Role } from '../domain/item.ts';
 import type { ItemState, Resolved } from '../domain/annotation.ts';
 import { STANDS } from './annotations.ts';
 import type { Db } from './connection.ts';
-import { damagedRow, fromJson } from './connection.ts';
+import { damaged, fromJson } from './connection.ts';
 import { SECOND_READING } from './queue.ts';
 
 export interface RoleCounts {
@@ -85,7 +85,7 @@ export function createCountReader(db: Db): () => Counts {
     const counts: Counts = { items: 0, pool: none(), audit: none(), annotations: 0, oracle: 0, problems: 0 };
     for (const { role, what, n } of all.all()) {
       if (role === '') counts[what as 'annotations' | 'oracle' | 'problems'] = n;
-      else if (role !== 'pool' && role !== 'audit') throw damagedRow(`a counter of “${role}”`);
+      else if (role !== 'pool' && role !== 'audit') throw damaged(`a counter of “${role}”`);
       else if (what.startsWith('class:')) {
         if (n !== 0) counts[role].classes[what.slice(6)] = n;
       } else counts[role][what as ItemState | 'items'] = n;
